@@ -1,0 +1,54 @@
+"""Tensors and a JSON state in one file, replaced whole or not at all; the model's files."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+from torch import Tensor
+
+from alexnet.errors import InputError
+from alexnet.model import AlexNet
+from alexnet.scratch import write_atomically
+
+
+def save(path: Path, tensors: Mapping[str, Tensor], state: Any) -> None:
+    """Write `tensors` and `state`, any JSON value, to `path`."""
+    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    write_atomically(path, safetensors.torch.save(whole, {"state": json.dumps(state)}))
+
+
+def load(path: Path) -> tuple[dict[str, Tensor], Any]:
+    """What `save` wrote. Raises InputError where the file is missing or damaged."""
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return tensors, json.loads(file.metadata()["state"])
+    except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
+        raise InputError(f"{path} cannot be read: {error}", "dvc repro -f train") from None
+
+
+def save_model(folder: Path, net: AlexNet, mean: Tensor, described: Mapping[str, Any]) -> None:
+    """Write model.safetensors (weights and mean_image) and model.json, all that prediction needs.
+
+    `described` holds, among what else is worth knowing, `net`: the arguments of AlexNet.
+    """
+    save(folder / "model.safetensors", net.state_dict() | {"mean_image": mean}, None)
+    (folder / "model.json").write_text(json.dumps(described, indent=1, ensure_ascii=False) + "\n")
+
+
+def load_model(folder: Path) -> tuple[AlexNet, Tensor, dict[str, Any]]:
+    """The net, its mean image (256, 256, 3) and model.json. Raises InputError where damaged."""
+    tensors, _ = load(folder / "model.safetensors")
+    try:
+        described = json.loads((folder / "model.json").read_text())
+        net = AlexNet(**described["net"])
+        mean = tensors.pop("mean_image")
+        net.load_state_dict(tensors)
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise InputError(
+            f"{folder}: model.json and the weights disagree: {error}", "dvc repro -f train"
+        ) from None
+    return net, mean, described

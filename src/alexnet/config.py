@@ -1,0 +1,204 @@
+"""What a stage is told: the schema, its composition from params.yaml and conf/, and `@stage`.
+
+The only file that knows Hydra. params.yaml names one file in each group of conf/ and holds `seed`
+and `lr`; every other value lives in exactly one file of conf/.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from alexnet.errors import InputError
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+GROUPS = ("dataset", "model", "recipe", "executor", "launcher")
+
+Layout = StrEnum("Layout", ["archives", "folder"])
+Resample = StrEnum("Resample", ["bicubic", "area"])
+Pixels = StrEnum("Pixels", ["raw", "jpeg"])
+OnError = StrEnum("OnError", ["fail", "skip"])
+ColourScale = StrEnum("ColourScale", ["sqrt_eigenvalue", "eigenvalue"])
+Precision = StrEnum("Precision", ["auto", "bf16", "fp32"])
+
+
+@dataclass
+class Drawn:
+    """How many images of how many drawn classes the miniature has."""
+
+    classes: int = MISSING
+    train_per_class: int = MISSING
+    val_per_class: int = MISSING
+
+
+@dataclass
+class Dataset:
+    layout: Layout = MISSING  # archives: as ILSVRC-2012 is downloaded; folder: train/ and val/
+    root: str = MISSING  # relative to the checkout; IMAGENET_ROOT in the environment goes before it
+    seed: int = MISSING  # of the drawing and of the one global shuffle
+    resample: Resample = MISSING  # bicubic, or area: the 2012 code's choice
+    pixels: Pixels = MISSING  # raw, or jpeg: quality 95
+    apply_exif: bool = MISSING  # turn a picture as its EXIF orientation says
+    on_error: OnError = MISSING  # of an unreadable image: fail, or skip
+    drawn: Drawn | None = None
+
+
+@dataclass
+class Lrn:
+    """Section 3.3: a / (k + alpha · Σ a²)^beta over n neighbouring maps."""
+
+    k: float = MISSING
+    n: int = MISSING
+    alpha: float = MISSING
+    beta: float = MISSING
+
+
+@dataclass
+class Layers:
+    """One number for each layer that has weights."""
+
+    conv1: float = MISSING
+    conv2: float = MISSING
+    conv3: float = MISSING
+    conv4: float = MISSING
+    conv5: float = MISSING
+    fc6: float = MISSING
+    fc7: float = MISSING
+    fc8: float = MISSING
+
+
+@dataclass
+class Model:
+    width_divisor: int = MISSING
+    lrn: Lrn = field(default_factory=Lrn)
+    dropout: float = MISSING
+    init_std: Layers = field(default_factory=Layers)
+    init_bias: Layers = field(default_factory=Layers)
+
+
+@dataclass
+class Plateau:
+    """Section 5: "when the validation error rate stopped improving", the rate is divided by ten."""
+
+    patience: int = MISSING
+    drops: int = MISSING
+
+
+@dataclass
+class Recipe:
+    batch_size: int = MISSING
+    epochs: int = MISSING
+    momentum: float = MISSING
+    weight_decay: float = MISSING
+    plateau: Plateau = field(default_factory=Plateau)
+    random_crops: bool = MISSING
+    reflections: bool = MISSING
+    alpha_std: float = MISSING
+    colour_scale: ColourScale = MISSING
+    shuffled_labels: bool = MISSING
+    precision: Precision = MISSING
+
+
+@dataclass
+class Launcher:
+    device: str = MISSING
+
+
+@dataclass
+class Config:
+    seed: int = MISSING  # of init, crops, colour shift and dropout
+    lr: float = MISSING
+    dataset: Dataset = field(default_factory=Dataset)
+    model: Model = field(default_factory=Model)
+    recipe: Recipe = field(default_factory=Recipe)
+    executor: dict[str, Any] = field(default_factory=dict)
+    launcher: Launcher = field(default_factory=Launcher)
+    choices: dict[str, str] = field(default_factory=dict)  # group → the file of conf/ it came from
+
+
+def stage(main: Callable[[Config], None]) -> Callable[[], None]:
+    """Run `main` on the configuration composed from params.yaml, conf/ and the command line.
+
+    Bad input ends in one line on stderr and exit code 1.
+    """
+
+    def run() -> None:
+        os.environ["HYDRA_FULL_ERROR"] = "1"  # raise to here: Hydra itself would print many lines
+        with _errors_in_one_line():
+            os.chdir(CHECKOUT)
+            _store(_params())
+            hydra.main(str(CHECKOUT / "conf"), "params", version_base="1.3")(job)()
+
+    def job(composed: DictConfig) -> None:
+        with _errors_in_one_line():  # inside, too: Hydra would print of an error that passes it
+            plain: Any = OmegaConf.to_container(composed)
+            strict = OmegaConf.merge(OmegaConf.structured(Config), plain)  # no +key goes by
+            config: Any = OmegaConf.to_object(strict)
+            chosen = HydraConfig.get().runtime.choices
+            config.choices = {group: chosen[group] for group in GROUPS}
+            main(config)
+
+    return run
+
+
+@contextmanager
+def _errors_in_one_line() -> Iterator[None]:
+    try:
+        yield
+    except InputError as error:
+        sys.exit(f"error: {error}")
+    except (HydraException, OmegaConfBaseException) as error:
+        sys.exit(f"error: {InputError(_first_words(error), _mend())}")
+    except OSError as error:
+        where = f", {error.filename}" if error.filename else ""
+        sys.exit(f"error: {error.strerror or error}{where}; mend: see to the disk and its rights")
+    except KeyboardInterrupt:
+        sys.exit("stopped; what was finished is kept, the same command goes on from there")
+
+
+def _params() -> dict[str, Any]:
+    try:
+        params = OmegaConf.to_container(OmegaConf.load("params.yaml"))
+    except (FileNotFoundError, YAMLError) as error:
+        raise InputError(
+            f"params.yaml cannot be read: {error}", "git checkout params.yaml"
+        ) from None
+    lacking = [group for group in GROUPS if group not in params]  # type: ignore[operator]
+    if lacking:
+        raise InputError(f"params.yaml lacks {', '.join(lacking)}", "git checkout params.yaml")
+    return params  # type: ignore[return-value]
+
+
+def _store(params: dict[str, Any]) -> None:
+    groups: list[Any] = [{group: params.pop(group)} for group in GROUPS]
+    quiet = [{"override hydra/hydra_logging": "none"}, {"override hydra/job_logging": "stdout"}]
+    here = {"run": {"dir": "."}, "output_subdir": None}
+    store = ConfigStore.instance()
+    store.store("schema", Config)
+    defaults = ["schema", *groups, *quiet, "_self_"]
+    store.store("params", {"defaults": defaults, "hydra": here, **params})
+
+
+def _first_words(error: Exception) -> str:
+    """What Hydra or OmegaConf says, without its lines on search paths and types."""
+    cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
+    words = str(cause).partition("\n    ")[0].partition("Config search path")[0]
+    key = getattr(cause, "full_key", None)
+    return f"{key}: {words}" if key else words
+
+
+def _mend() -> str:
+    script = Path(sys.argv[0]).name
+    return f"name a parameter shown by `python stages/{script} --cfg job`, with a value of its type"

@@ -1,0 +1,118 @@
+"""The devkit of ILSVRC-2012: its classes and the validation ground truth, read and written."""
+
+import gzip
+import io
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.io
+
+from alexnet.errors import InputError
+from alexnet.index import Synset
+from alexnet.shapes import CLASSES
+
+KIT = "ILSVRC2012_devkit_t12"
+TRUTH = "ILSVRC2012_validation_ground_truth.txt"
+README = """A small ILSVRC-2012, drawn by this project: not ImageNet's images, but its layout.
+data/meta.mat: synsets; classes have ILSVRC2012_ID 1, 2, … and no children, inner synsets follow.
+data/ILSVRC2012_validation_ground_truth.txt: the ILSVRC2012_ID of each validation image, in order.
+"""
+
+ENTITY, ARTIFACT, ANIMAL = "n00001740", "n00021939", "n00015388"
+PLANT, PLANT_PART = "n00017222", "n13086908"
+INNER = {
+    ENTITY: ("entity", "whatever there is"),
+    ARTIFACT: ("artifact, artefact", "a thing that somebody made"),
+    ANIMAL: ("animal, animate being, beast, brute, creature, fauna", "a living thing that moves"),
+    PLANT: ("plant, flora, plant life", "a living thing that stays where it grows"),
+    PLANT_PART: ("plant part, plant structure", "any part of a plant"),
+}
+LEAVES = {  # wnid → the synset above, gloss
+    "n04574999": (ARTIFACT, "a round frame with spokes that turns on an axle"),
+    "n02317335": (ANIMAL, "a sea animal with five or more arms round a central disc"),
+    "n03632277": (ARTIFACT, "two uprights joined by rungs, for climbing"),
+    "n11939491": (PLANT, "a flower head of narrow rays round a disc of small florets"),
+    "n03014317": (ARTIFACT, "a board of squares in two alternating colours"),
+    "n02512053": (ANIMAL, "a cold-blooded animal with fins that lives in water"),
+    "n03430551": (ARTIFACT, "a wheel whose teeth drive those of another"),
+    "n02814224": (ARTIFACT, "a large and light ball for the seaside"),
+    "n02165456": (ANIMAL, "a small round beetle, bright and spotted"),
+    "n04394261": (ARTIFACT, "rings round a centre, to be shot at"),
+    "n13152742": (PLANT_PART, "the flat organ with which plants catch the light"),
+    "n01944390": (ANIMAL, "a slow animal with a spiral shell"),
+}
+
+
+def read_devkit(path: Path) -> tuple[list[Synset], list[int], list[int]]:
+    """The classes in label order, the label of each validation image, and images a class in train.
+
+    Raises InputError where the archive is damaged or its ids have gaps.
+    """
+    try:
+        with tarfile.open(path) as tar:
+            meta = scipy.io.loadmat(io.BytesIO(_member(tar, "meta.mat")), squeeze_me=True)
+            truth = _member(tar, TRUTH).split()
+    except (tarfile.TarError, OSError, EOFError, ValueError, KeyError) as error:
+        raise InputError(f"{path} cannot be read: {error}", "download the devkit again") from None
+    # the leaves come first, with ids 1 … n; the inner nodes of the hierarchy have children
+    leaves = [s for s in np.atleast_1d(meta["synsets"]) if int(s["num_children"]) == 0]
+    leaves.sort(key=lambda s: int(s["ILSVRC2012_ID"]))
+    synsets = [Synset(int(s["ILSVRC2012_ID"]), str(s["WNID"]), str(s["words"])) for s in leaves]
+    if [s.devkit_id for s in synsets] != list(range(1, len(synsets) + 1)):
+        raise InputError(f"{path}: the ids of its classes have gaps", "download the devkit again")
+    return synsets, [int(line) - 1 for line in truth], [int(s["num_train_images"]) for s in leaves]
+
+
+def _member(tar: tarfile.TarFile, name: str) -> bytes:
+    for member in tar:
+        if member.isfile() and member.name.endswith(f"/data/{name}"):
+            file = tar.extractfile(member)
+            assert file is not None
+            return file.read()
+    raise KeyError(f"no data/{name} in it")
+
+
+def write_devkit(path: Path, classes: int, train_per_class: int, truth: list[int]) -> None:
+    """Write the devkit of a miniature: `truth` is the label of each validation image, in order."""
+    members = {
+        "readme.txt": README.encode(),
+        "data/meta.mat": _meta(classes, train_per_class),
+        f"data/{TRUTH}": "".join(f"{label + 1}\n" for label in truth).encode(),
+    }
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for name, data in members.items():
+            member = tarfile.TarInfo(f"{KIT}/{name}")
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    path.write_bytes(gzip.compress(file.getvalue(), mtime=0))
+
+
+def _meta(classes: int, train_per_class: int) -> bytes:
+    """meta.mat as bytes, with a constant in place of the date that scipy writes into it."""
+    fields = "ILSVRC2012_ID WNID words gloss num_children children wordnet_height num_train_images"
+    rows = _synsets(classes, train_per_class)
+    table = np.empty((len(rows), 1), dtype=[(field, object) for field in fields.split()])
+    table[:, 0] = rows
+    file = io.BytesIO()
+    scipy.io.savemat(file, {"synsets": table})
+    return b"MATLAB 5.0 MAT-file".ljust(116) + file.getvalue()[116:]
+
+
+def _synsets(classes: int, train_per_class: int) -> list[tuple[Any, ...]]:
+    """Rows of `synsets`: the leaves, ids 1 … classes, then the inner synsets above them."""
+    above = {wnid: LEAVES[wnid][0] for wnid, _ in CLASSES[:classes]}
+    inner = [wnid for wnid in INNER if wnid == ENTITY or wnid in above.values()]
+    above |= {wnid: ENTITY for wnid in inner if wnid != ENTITY}
+    ids = {wnid: k for k, wnid in enumerate([*(w for w, _ in CLASSES[:classes]), *inner], start=1)}
+    rows: list[tuple[Any, ...]] = [
+        (ids[wnid], wnid, words, LEAVES[wnid][1], 0, np.zeros((1, 0)), 0, train_per_class)
+        for wnid, words in CLASSES[:classes]
+    ]
+    for wnid in inner:
+        below = np.array([[ids[child] for child in above if above[child] == wnid]], dtype=np.uint16)
+        height = 2 if wnid == ENTITY else 1
+        rows.append((ids[wnid], wnid, *INNER[wnid], below.size, below, height, 0))
+    return rows

@@ -1,0 +1,128 @@
+"""Integer sums over the training set → its mean image and its RGB eigenpairs.
+
+They are exact: the same bits in any order and any split over workers.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from alexnet.errors import InputError
+from alexnet.shards import SIDE, Shards
+
+DIGITS = 10  # of an eigenpair: what differs between linear algebra libraries lies below
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Of `count` images: of pixel values, (256, 256, 3); of RGB products, (3, 3); uint64.
+
+    Both fit in 64 bits up to 14 M images: 255² · 256² · 14·10⁶ < 2⁶⁴.
+    """
+
+    count: int
+    pixels: npt.NDArray[np.uint64]
+    products: npt.NDArray[np.uint64]
+
+    def __add__(self, other: "Sums") -> "Sums":
+        return Sums(
+            self.count + other.count, self.pixels + other.pixels, self.products + other.products
+        )
+
+
+NOTHING = Sums(0, np.zeros((SIDE, SIDE, 3), np.uint64), np.zeros((3, 3), np.uint64))
+
+
+def sums_of(images: Iterable[npt.NDArray[np.uint8]]) -> Sums:
+    """The sums over images, each (256, 256, 3) uint8."""
+    count = 0
+    pixels = np.zeros((SIDE, SIDE, 3), np.uint64)
+    products = np.zeros((3, 3), np.uint64)
+    for image in images:
+        rgb = image.reshape(-1, 3).astype(np.float64)
+        products += (rgb.T @ rgb).astype(np.uint64)  # exact: 256² · 255² < 2⁵³
+        pixels += image
+        count += 1
+    return Sums(count, pixels, products)
+
+
+def sums_of_shard(folder: Path, n: int) -> Sums:
+    """The sums over shard `n` of the split in `folder`. Raises InputError where it is damaged."""
+    shards = Shards(folder)
+    records = shards.records_of(n)
+    return sums_of(shards.read(record) for record in records)
+
+
+def mean_image(sums: Sums) -> npt.NDArray[np.float32]:
+    """Each pixel's mean over the training set, (256, 256, 3) float32 RGB, 0–255 (section 2)."""
+    return (sums.pixels / sums.count).astype(np.float32)
+
+
+def colour_moments(sums: Sums) -> dict[str, Any]:
+    """Channel means, covariance and eigenpairs of all RGB pixel values, as they go into a JSON.
+
+    Section 4.1. The covariance is about the channel means and divided by the number of pixels;
+    eigenvalues descend, eigenvector i is row i, with the sign that makes its sum positive.
+    """
+    pixels = sums.count * (sums.pixels.size // 3)
+    totals = [int(total) for total in sums.pixels.reshape(-1, 3).sum(axis=0)]
+    # big integers up to the last division: the difference of two large sums loses no digit
+    covariance = [
+        [(pixels * int(sums.products[i, j]) - totals[i] * totals[j]) / pixels**2 for j in range(3)]
+        for i in range(3)
+    ]
+    values, columns = np.linalg.eigh(np.array(covariance))
+    vectors = columns.T[::-1] * np.where(columns.T[::-1].sum(axis=1, keepdims=True) < 0, -1, 1)
+    values = values[::-1].clip(min=0)
+    return {
+        "units": "RGB pixel values, 0–255; covariance and eigenvalues in their squares",
+        "images": sums.count,
+        "channel_means": [total / pixels for total in totals],
+        "covariance": covariance,
+        "eigenvalues": _rounded(values),
+        "sqrt_eigenvalues": _rounded(np.sqrt(values)),
+        "eigenvectors": [_rounded(vector) for vector in vectors],
+    }
+
+
+def save_moments(folder: Path, sums: Sums) -> dict[str, Any]:
+    """Write mean_image.npy and .png, moments.json and eigenvalues.csv; returns `colour_moments`."""
+    mean, colour = mean_image(sums), colour_moments(sums)
+    np.save(folder / "mean_image.npy", mean)
+    Image.fromarray(mean.round().astype(np.uint8)).save(folder / "mean_image.png")
+    (folder / "moments.json").write_text(json.dumps(colour, indent=1) + "\n")
+    pairs = zip(colour["eigenvalues"], colour["sqrt_eigenvalues"], strict=True)
+    rows = (f"{n},{value},{root}" for n, (value, root) in enumerate(pairs, 1))
+    lines = ["axis,eigenvalue,sqrt_eigenvalue", *rows]
+    (folder / "eigenvalues.csv").write_text("\n".join(lines) + "\n")
+    return colour
+
+
+@dataclass(frozen=True)
+class Moments:
+    """mean_image (256, 256, 3) float32; eigenvalues (3,), eigenvectors (3, 3) by row, float64."""
+
+    mean_image: npt.NDArray[np.float32]
+    eigenvalues: npt.NDArray[np.float64]
+    eigenvectors: npt.NDArray[np.float64]
+
+
+def load_moments(folder: Path) -> Moments:
+    """Read mean_image.npy and moments.json. Raises InputError where they are missing or damaged."""
+    try:
+        mean = np.load(folder / "mean_image.npy")
+        colour = json.loads((folder / "moments.json").read_text())
+        pairs = np.array(colour["eigenvalues"]), np.array(colour["eigenvectors"])
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise InputError(f"{folder} holds no moments: {error}", "dvc repro -f moments") from None
+    return Moments(mean, *pairs)
+
+
+def _rounded(values: npt.NDArray[np.float64]) -> list[float]:
+    return [float(f"{value:.{DIGITS}g}") for value in values]

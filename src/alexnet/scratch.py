@@ -1,0 +1,83 @@
+"""Work in progress: a folder for each exact piece of work, kept when interrupted."""
+
+import fcntl
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import xxhash
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+def home() -> Path:
+    """The main checkout, also from the copy in which DVC runs a queued experiment."""
+    return Path(os.environ.get("DVC_ROOT", CHECKOUT))
+
+
+def fingerprint(*parts: object) -> str:
+    """32 hex digits of all that the work depends on: files by their contents, the rest as JSON."""
+    digest = xxhash.xxh3_128()
+    for part in parts:
+        data = part.read_bytes() if isinstance(part, Path) else json.dumps(part).encode()
+        digest.update(len(data).to_bytes(8, "big") + data)
+    return digest.hexdigest()
+
+
+def sources() -> list[Path]:
+    """The files of the package that are in use; not config's, whose effect comes by parameters."""
+    loaded = {name: module for name, module in sys.modules.items() if name.startswith("alexnet.")}
+    return [Path(str(loaded[name].__file__)) for name in sorted(loaded) if name != "alexnet.config"]
+
+
+@contextmanager
+def scratch(stage: str, mark: str) -> Iterator[Path]:
+    """Hold `.scratch/<stage>/<mark>` alone; it is removed on success and kept on any other end."""
+    folder = home() / ".scratch" / stage / mark
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder.with_suffix(".lock")):
+        folder.mkdir(exist_ok=True)  # whoever held it before has finished and removed it
+        if any(folder.iterdir()):
+            print(f"{stage}: going on from {folder.relative_to(home())}", flush=True)
+        yield folder
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Wait for the lock file `path`, and say so; the system frees it however the process ends."""
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"waiting for another run that holds {path.name}", flush=True)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Replace `path` by `data`, or leave it as it was."""
+    beside = path.with_name(f".{path.name}.part")
+    with beside.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+
+
+def emptied(folder: Path) -> Path:
+    """`folder`, made anew: outputs are links into DVC's cache and never written in place."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def moved_into(folder: Path, work: Path, names: list[str]) -> None:
+    """Fill `folder`, emptied, with what stands finished in `work`."""
+    emptied(folder)
+    for name in names:
+        shutil.move(work / name, folder / name)

@@ -1,0 +1,29 @@
+"""raw archives → data/index: where every image lies, and its label. Reads headers alone."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+
+from dataclasses import asdict
+
+from alexnet import archives
+from alexnet.config import Config, stage
+from alexnet.index import save_index
+from alexnet.scratch import emptied
+
+
+@stage
+def main(config: Config) -> None:
+    dataset = config.dataset
+    drawn = asdict(dataset.drawn) if dataset.drawn else None
+    root = archives.open_raw(dataset.root, dataset.seed, drawn)
+    walk = {"archives": archives.index_archives, "folder": archives.index_folder}[dataset.layout]
+    index = walk(root, dataset.seed)
+    save_index(index, emptied(Path("data/index")))
+    images = ", ".join(f"{len(rows):,} {split}" for split, rows in index.splits.items())
+    print(f"index: {images} images of {len(index.synsets):,} classes")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,23 @@
+"""Everything before it → data/report: one page that shows it all, and its figures as PNG files."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+
+from alexnet.config import Config, stage
+from alexnet.findings import gathered
+from alexnet.report import write_report
+from alexnet.scratch import emptied
+
+
+@stage
+def main(config: Config) -> None:
+    report = gathered(Path("data"), Path("metrics.json"))
+    folder = emptied(Path("data/report"))
+    write_report(folder, report)
+    print(f"report: {folder / 'index.html'}: open it in a browser")
+
+
+if __name__ == "__main__":
+    main()

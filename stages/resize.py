@@ -1,0 +1,48 @@
+"""data/index and the raw archives → data/shards: every image as 256×256 RGB, in LMDB files."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+
+from dataclasses import asdict
+
+from hydra.utils import instantiate
+
+from alexnet import archives, resizing
+from alexnet.config import Config, stage
+from alexnet.index import load_index
+from alexnet.progress import progress
+from alexnet.scratch import fingerprint, moved_into, scratch, sources
+from alexnet.shards import summary
+
+
+@stage
+def main(config: Config) -> None:
+    dataset = config.dataset
+    drawn = asdict(dataset.drawn) if dataset.drawn else None
+    root = archives.open_raw(dataset.root, dataset.seed, drawn)
+    index = load_index(Path("data/index"))
+    archives.check_unchanged(root, index.archives)
+    inputs = sorted(Path("data/index").iterdir())
+    with scratch("resize", fingerprint(asdict(dataset), *inputs, *sources())) as work:
+        for split, rows in index.splits.items():
+            (work / split).mkdir(exist_ok=True)
+            jobs = resizing.shard_jobs(
+                work / split,
+                rows,
+                root=root,
+                archives=index.archives,
+                resample=dataset.resample,
+                pixels=dataset.pixels,
+                apply_exif=dataset.apply_exif,
+                on_error=dataset.on_error,
+            )
+            with instantiate(config.executor) as pool, progress(len(rows), f"resize {split}") as go:
+                resizing.resize(pool, jobs, go)
+            print(f"resize: {split}: {summary(resizing.join(work / split, rows, jobs))}")
+        moved_into(Path("data/shards"), work, list(index.splits))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""Small splits of shards that tests share, written without any raw data."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+
+from alexnet.shards import SIDE, Shards, write_manifest, write_shard
+
+Images = npt.NDArray[np.uint8]
+MakeSplit = Callable[..., Shards]
+
+
+def write_split(folder: Path, images: Images, labels: list[int], records: int = 8) -> Shards:
+    """A split of shards of `records` images each, holding `images` in order."""
+    folder.mkdir(parents=True)
+    entries = []
+    for n, first in enumerate(range(0, len(images), records)):
+        some = list(enumerate(images[first : first + records], first))
+        entries.append(write_shard(folder / f"{n:05d}.lmdb", some, "raw") | {"first": first})
+    write_manifest(folder, np.array(labels, np.int32), "raw", entries, [])
+    return Shards(folder)
+
+
+def random_images(count: int, seed: int = 0) -> Images:
+    return np.random.default_rng(seed).integers(0, 256, (count, SIDE, SIDE, 3), np.uint8)
+
+
+@pytest.fixture(scope="session")
+def images() -> Images:
+    return random_images(20)
+
+
+@pytest.fixture(scope="session")
+def split(tmp_path_factory: pytest.TempPathFactory, images: Images) -> Shards:
+    """20 images of noise with the labels 0 … 4, in shards of 8."""
+    folder = tmp_path_factory.mktemp("shards") / "train"
+    return write_split(folder, images, [n % 5 for n in range(20)])
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)

@@ -1,0 +1,68 @@
+"""dvc.yaml against the code: what each stage depends on is what it imports."""
+
+import ast
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+STAGES: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+
+
+def imported(path: Path) -> set[Path]:
+    """The package's modules that a file imports, directly or through others; not config."""
+    found: set[Path] = set()
+    waiting = [path]
+    while waiting:
+        for name in _names(ast.parse(waiting.pop().read_text())):
+            module = ROOT / "src" / (name.replace(".", "/") + ".py")
+            if module.exists() and module.name != "config.py" and module not in found:
+                found.add(module)
+                waiting.append(module)
+    return found
+
+
+def _names(tree: ast.AST) -> list[str]:
+    names = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return names
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_deps_are_the_modules_a_stage_imports(stage: str) -> None:
+    script = ROOT / f"stages/{stage}.py"
+    expected = {str(path.relative_to(ROOT)) for path in {script, *imported(script)}}
+    listed = {dep for dep in STAGES[stage]["deps"] if dep.endswith(".py")}
+    assert listed == expected
+
+
+def test_no_library_module_imports_config() -> None:
+    for path in (ROOT / "src/alexnet").glob("*.py"):
+        assert "alexnet.config" not in _names(ast.parse(path.read_text())), path.name
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_params_are_the_configuration_a_stage_reads(stage: str) -> None:
+    """config.<group> in a script ↔ its file in dvc.yaml; what only decides speed is not there."""
+    read = set(re.findall(r"\bconfig\.(\w+)", (ROOT / f"stages/{stage}.py").read_text()))
+    listed = {re.sub(r"conf/(\w+)/.*", r"\1", next(iter(p)) if isinstance(p, dict) else p)
+              for p in STAGES[stage].get("params", [])}  # fmt: skip
+    names = {"dataset", "model", "recipe"} if "choices" in read else set()
+    assert listed == (read - {"executor", "launcher", "choices"}) | names
+
+
+def test_only_the_package_may_be_unpickled_or_instantiated() -> None:
+    """No pickle in the package; `_target_` names an executor and nothing else."""
+    for path in [*(ROOT / "src").rglob("*.py"), *(ROOT / "stages").glob("*.py")]:
+        names = _names(ast.parse(path.read_text()))
+        assert not {"pickle", "torch.load", "dill", "joblib"} & set(names), path.name
+        assert "allow_pickle" not in path.read_text(), path.name
+    for path in (ROOT / "conf").glob("*/*.yaml"):
+        assert ("_target_" in path.read_text()) is (path.parent.name == "executor"), path

@@ -1,0 +1,62 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from alexnet.checkpoint import load_model, save_model
+from alexnet.errors import InputError
+from alexnet.model import LAYERS, AlexNet, initialise
+
+ORIGINAL = dict.fromkeys(LAYERS, 0.01) | dict.fromkeys(("conv3", "conv4", "conv5"), 0.03)
+
+
+def spread(width_divisor: int) -> float:
+    """The standard deviation of the logits over images of natural scale."""
+    net = AlexNet(100, width_divisor)
+    initialise(net, 0, ORIGINAL, dict.fromkeys(LAYERS, 0.0))
+    coarse = torch.randn(8, 3, 28, 28, generator=torch.Generator().manual_seed(0))
+    images = 60 * torch.nn.functional.interpolate(coarse, scale_factor=8, mode="bilinear")
+    with torch.no_grad():
+        return float(net(images).std())
+
+
+def test_a_narrow_net_has_the_same_signal_at_its_logits() -> None:
+    full = spread(1)
+    for width_divisor in (2, 4, 8):
+        assert 0.5 < spread(width_divisor) / full < 2, width_divisor
+
+
+def test_width_divides_every_layer_but_the_last() -> None:
+    net = AlexNet(classes=12, width_divisor=4)
+    widths = [getattr(net, name).weight.shape[0] for name in LAYERS]
+    assert widths == [24, 64, 96, 96, 64, 1024, 1024, 12]
+    assert net(torch.zeros(2, 3, 224, 224)).shape == (2, 12)
+    with pytest.raises(InputError, match="width_divisor is 3"):
+        AlexNet(width_divisor=3)
+
+
+def test_the_same_seed_the_same_weights() -> None:
+    nets = [AlexNet(5, 16) for _ in range(3)]
+    for net, seed in zip(nets, (1, 1, 2), strict=True):
+        initialise(net, seed, ORIGINAL, ORIGINAL)
+    assert torch.equal(nets[0].fc6.weight, nets[1].fc6.weight)
+    assert not torch.equal(nets[0].fc6.weight, nets[2].fc6.weight)
+
+
+def test_a_saved_model_predicts_the_same(tmp_path: Path) -> None:
+    net, mean, x = AlexNet(5, 16), torch.rand(256, 256, 3), torch.randn(1, 3, 224, 224)
+    shape = {"classes": 5, "width_divisor": 16}
+    save_model(tmp_path, net, mean, {"net": shape, "words": "Γ"})
+    again, again_mean, described = load_model(tmp_path)
+    assert torch.equal(net(x), again(x))
+    assert torch.equal(mean, again_mean)
+    assert described["words"] == "Γ"
+    for name, harm in (("model.json", b"{"), ("model.safetensors", b"\0" * 100)):
+        whole = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(harm)
+        with pytest.raises(InputError, match="mend: dvc repro -f train"):
+            load_model(tmp_path)
+        (tmp_path / name).write_bytes(whole)
+    (tmp_path / "model.json").write_text('{"net": {"classes": 6, "width_divisor": 16}}')
+    with pytest.raises(InputError, match="disagree"):
+        load_model(tmp_path)

@@ -1,0 +1,91 @@
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from alexnet import moments
+from alexnet.errors import InputError
+from alexnet.moments import NOTHING, Sums, colour_moments, mean_image, sums_of, sums_of_shard
+from alexnet.shards import Shards
+from conftest import Images
+
+
+def same(a: Sums, b: Sums) -> bool:
+    return (
+        a.count == b.count
+        and np.array_equal(a.pixels, b.pixels)
+        and np.array_equal(a.products, b.products)
+    )
+
+
+@pytest.fixture(scope="module")
+def sums(images: Images) -> Sums:
+    return sums_of(images)
+
+
+def test_sums_equal_big_integers(images: Images, sums: Sums) -> None:
+    few = images[:3]
+    exact = few[0].astype(object) + few[1].astype(object) + few[2].astype(object)
+    assert (sums_of(few).pixels == exact).all()
+    flat = few[:1].reshape(-1, 3)[:2000].tolist()
+    naive = [[sum(p[i] * p[j] for p in flat) for j in range(3)] for i in range(3)]
+    padded = np.zeros((256, 256, 3), np.uint8)
+    padded.reshape(-1, 3)[:2000] = flat
+    assert sums_of([padded]).products.tolist() == naive
+
+
+def test_brightest_images_do_not_overflow() -> None:
+    """14 M white images, the whole of ImageNet: far beyond 2⁵³, still exact."""
+    white = sums_of([np.full((256, 256, 3), 255, np.uint8)])
+    count = 14_000_000
+    many = Sums(count, white.pixels * np.uint64(count), white.products * np.uint64(count))
+    assert int(many.products[0, 0]) == 255**2 * 256**2 * count
+    colour = colour_moments(many)
+    assert colour["channel_means"] == [255.0] * 3
+    assert colour["covariance"] == [[0.0] * 3] * 3
+
+
+def test_any_split_and_order_give_the_same_bits(split: Shards, images: Images, sums: Sums) -> None:
+    by_shard = [sums_of_shard(split.folder, n) for n in (2, 0, 1)]
+    assert same(sum(by_shard, start=NOTHING), sums)
+    assert same(sums_of(images[11:]) + sums_of(images[:11]), sums)
+
+
+def test_mean_and_covariance_are_numpys(images: Images, sums: Sums) -> None:
+    np.testing.assert_allclose(mean_image(sums), images.mean(axis=0), rtol=1e-6)
+    pixels = images.reshape(-1, 3).astype(float)
+    colour = colour_moments(sums)
+    np.testing.assert_allclose(colour["channel_means"], pixels.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(colour["covariance"], np.cov(pixels.T, ddof=0), rtol=1e-9)
+
+
+def test_covariance_is_exact_before_the_last_division(sums: Sums) -> None:
+    pixels = sums.count * 256**2
+    total = [int(channel) for channel in sums.pixels.sum(axis=(0, 1))]
+    exact = Fraction(int(sums.products[0, 1]), pixels) - Fraction(total[0] * total[1], pixels**2)
+    assert colour_moments(sums)["covariance"][0][1] == float(exact)
+
+
+def test_eigenpairs(sums: Sums) -> None:
+    colour = colour_moments(sums)
+    values, vectors = np.array(colour["eigenvalues"]), np.array(colour["eigenvectors"])
+    assert values[0] >= values[1] >= values[2] >= 0
+    np.testing.assert_allclose(vectors @ vectors.T, np.eye(3), atol=1e-9)
+    rebuilt = vectors.T @ np.diag(values) @ vectors
+    np.testing.assert_allclose(rebuilt, colour["covariance"], atol=1e-6)
+    assert (vectors.sum(axis=1) >= 0).all()
+    np.testing.assert_allclose(np.square(colour["sqrt_eigenvalues"]), values, rtol=1e-9)
+
+
+def test_saved_and_loaded(tmp_path: Path, sums: Sums) -> None:
+    colour = moments.save_moments(tmp_path, sums)
+    loaded = moments.load_moments(tmp_path)
+    assert np.array_equal(loaded.mean_image, mean_image(sums))
+    assert loaded.eigenvalues.tolist() == colour["eigenvalues"]
+    assert "0–255" in json.loads((tmp_path / "moments.json").read_text())["units"]
+    assert (tmp_path / "eigenvalues.csv").read_text().count("\n") == 4
+    (tmp_path / "moments.json").write_text("{")
+    with pytest.raises(InputError, match="dvc repro -f moments"):
+        moments.load_moments(tmp_path)

@@ -1,0 +1,238 @@
+"""The whole DAG on a tiny miniature, in a clone of its own, by the commands a user gives."""
+
+import csv
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+STAGES = ["index", "resize", "moments", "train", "evaluate", "report"]
+TINY = [  # every kind of odd file in few images, a net of a sixteenth of the width
+    ("conf/dataset/miniature.yaml", "classes", 3),
+    ("conf/dataset/miniature.yaml", "train_per_class", 6),
+    ("conf/dataset/miniature.yaml", "val_per_class", 2),
+    ("conf/model/quick.yaml", "width_divisor", 16),
+    ("conf/recipe/quick.yaml", "batch_size", 8),
+    ("conf/recipe/quick.yaml", "epochs", 2),
+]
+ARTIFACTS = [
+    "index/train.npy",
+    "index/classes.csv",
+    "shards/train/00000.lmdb",
+    "shards/val/manifest.json",
+    "moments/mean_image.npy",
+    "moments/mean_image.png",
+    "moments/moments.json",
+    "moments/eigenvalues.csv",
+    "train/model.safetensors",
+    "train/model.json",
+    "evaluate/predictions.csv",
+    "report/index.html",
+    "report/kernels.png",
+    "report/eigenpairs.png",
+]
+AUTHOR = {
+    "GIT_AUTHOR_NAME": "tester",
+    "GIT_AUTHOR_EMAIL": "tester@localhost",
+    "GIT_COMMITTER_NAME": "tester",
+    "GIT_COMMITTER_EMAIL": "tester@localhost",
+}
+
+pytestmark = pytest.mark.slow
+
+
+class Checkout:
+    """A copy of the project in a git repository of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+        for name in subprocess.check_output(listed, cwd=ROOT, text=True).splitlines():
+            if (ROOT / name).exists() and name not in ("dvc.lock", "metrics.json"):
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / name, folder / name)
+        for change in TINY:
+            self.set(*change)
+        self.run("git", "init", "-q")
+        self.commit()
+
+    def run(self, *command: str, fails: bool = False, **environment: str) -> str:
+        """What a command says; it must succeed, or fail where `fails`."""
+        bin_folder = str(Path(sys.executable).parent)
+        env = {k: v for k, v in os.environ.items() if k not in ("DVC_ROOT", "IMAGENET_ROOT")}
+        env["PATH"] = f"{bin_folder}{os.pathsep}{env['PATH']}"
+        ran = subprocess.run(
+            command,
+            cwd=self.folder,
+            env=env | AUTHOR | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert (ran.returncode != 0) is fails, ran.stdout
+        return ran.stdout
+
+    def commit(self) -> None:
+        self.run("git", "add", "--all")
+        self.run("git", "commit", "-qm", "state")
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        text = (self.folder / name).read_text()
+        assert old in text, (name, old)
+        (self.folder / name).write_text(text.replace(old, new))
+
+    def set(self, name: str, key: str, value: object) -> None:
+        (old,) = re.findall(rf"^ *{key}: .*$", (self.folder / name).read_text(), re.MULTILINE)
+        self.edit(name, old, f"{old.partition(':')[0]}: {value}")
+
+    def stages_run(self, said: str) -> list[str]:
+        return re.findall(r"Running stage '(\w+)'", said)
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """Reproduced once, and committed with its dvc.lock."""
+    made = Checkout(tmp_path_factory.mktemp("checkout"))
+    said = made.run("dvc", "repro")
+    assert made.stages_run(said) == STAGES
+    made.commit()
+    return made
+
+
+def test_every_artifact_is_there(checkout: Checkout) -> None:
+    data = checkout.folder / "data"
+    for name in ARTIFACTS:
+        assert (data / name).stat().st_size > 0, name
+    metrics = json.loads((checkout.folder / "metrics.json").read_text())
+    assert metrics["images"] == 6
+    assert metrics["top1_error"] == pytest.approx(100 * metrics["top1_wrong"] / 6)
+    with (data / "train/history.csv").open() as file:
+        assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2"]
+
+
+def test_the_odd_files_are_in_the_ledger(checkout: Checkout) -> None:
+    manifest = json.loads((checkout.folder / "data/shards/train/manifest.json").read_text())
+    told = " ".join(entry["what"] for entry in manifest["odd"])
+    for kind in ("CMYK", "mode L", "PNG", "gzip", "EXIF orientation 6", "truncated"):
+        assert kind in told
+    assert [entry["done"] for entry in manifest["odd"]].count("skipped") == 1
+
+
+def test_dvcs_own_views(checkout: Checkout) -> None:
+    assert "top1_error" in checkout.run("dvc", "metrics", "show")
+    assert "evaluate" in checkout.run("dvc", "dag")
+    assert "workspace" in checkout.run("dvc", "exp", "show", "--no-pager", "--csv")
+    checkout.run("dvc", "plots", "show")
+    assert (checkout.folder / "dvc_plots/index.html").exists()
+    shutil.rmtree(checkout.folder / "dvc_plots")
+
+
+def test_a_second_repro_does_nothing(checkout: Checkout) -> None:
+    assert checkout.stages_run(checkout.run("dvc", "repro")) == []
+    assert checkout.run("git", "status", "--porcelain") == ""
+
+
+def test_forced_repro_leaves_the_lock_as_it_was(checkout: Checkout) -> None:
+    assert checkout.stages_run(checkout.run("dvc", "repro", "-f")) == STAGES
+    assert checkout.run("git", "diff", "dvc.lock", "metrics.json") == ""
+
+
+def test_a_stage_run_by_hand_gives_what_dvc_gave(checkout: Checkout) -> None:
+    """Also from another folder, and with an override that changes the outcome."""
+    command = "python", str(checkout.folder / "stages/train.py")
+    checkout.run(*command)
+    assert "Data and pipelines are up to date" in checkout.run("dvc", "status")
+    checkout.run(*command, "recipe.epochs=1")
+    assert "train" in checkout.run("dvc", "status")
+    checkout.run("dvc", "checkout", "--force")
+    assert "Data and pipelines are up to date" in checkout.run("dvc", "status")
+
+
+def test_a_rate_reruns_only_what_follows_from_it(checkout: Checkout) -> None:
+    said = checkout.run("dvc", "exp", "run", "-S", "lr=0.02")
+    assert checkout.stages_run(said) == ["train", "evaluate", "report"]
+    assert yaml.safe_load((checkout.folder / "params.yaml").read_text())["lr"] == 0.02
+    assert "initialized at 0.01" in (checkout.folder / "params.yaml").read_text()
+    checkout.run("git", "checkout", "--", ".")
+    checkout.run("dvc", "checkout", "--force")
+
+
+def would_run(checkout: Checkout) -> list[str]:
+    said = checkout.stages_run(checkout.run("dvc", "repro", "--dry"))
+    checkout.run("git", "checkout", "--", ".")
+    return said
+
+
+def test_a_new_training_parameter_leaves_resize_cached(checkout: Checkout) -> None:
+    checkout.edit(
+        "src/alexnet/config.py", "class Recipe:\n", "class Recipe:\n    warmup: int = 0\n"
+    )
+    with (checkout.folder / "conf/recipe/quick.yaml").open("a") as file:
+        file.write("warmup: 5\n")
+    assert would_run(checkout)[0] == "train"
+
+
+def test_the_update_rules_code_leaves_resize_cached(checkout: Checkout) -> None:
+    with (checkout.folder / "src/alexnet/optim.py").open("a") as file:
+        file.write("# another rule\n")
+    assert would_run(checkout)[0] == "train"
+
+
+def test_what_decides_speed_alone_reruns_nothing(checkout: Checkout) -> None:
+    checkout.set("conf/executor/processes.yaml", "max_workers", 1)
+    checkout.set("conf/launcher/single.yaml", "device", "cpu")
+    assert would_run(checkout) == []
+
+
+def test_a_queue_of_rates(checkout: Checkout) -> None:
+    """In DVC's own copies of the checkout, which lack the git-ignored raw data and scratch."""
+    checkout.run("dvc", "exp", "run", "--queue", "-S", "lr=0.005,0.03")
+    checkout.run("dvc", "exp", "run", "--run-all")
+    shown = checkout.run("dvc", "exp", "show", "--no-pager", "--json")
+    errors = re.findall(r'"lr": (0\.005|0\.03)\b', shown)
+    assert set(errors) == {"0.005", "0.03"}
+    assert "Failed" not in checkout.run("dvc", "queue", "status")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        (
+            "dataset: miniature",
+            "dataset: ilsvrc2012",
+            "raw/ilsvrc2012 does not exist; mend: ",
+        ),
+        ("executor: processes", "", "params.yaml lacks executor; mend: git checkout params.yaml"),
+        ("seed: 0", "sede: 0", "Key 'sede' not in 'Config'"),
+    ],
+    ids=["no root", "no executor", "unknown parameter"],
+)
+def test_bad_input_is_one_clear_line(checkout: Checkout, old: str, new: str, says: str) -> None:
+    checkout.edit("params.yaml", old, new)
+    said = checkout.run("python", "stages/index.py", fails=True)
+    checkout.run("git", "checkout", "--", ".")
+    assert said.startswith("error: ")
+    assert says in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("dataset", "says"),
+    [("ilsvrc2012", "ILSVRC2012_img_train.tar is missing"), ("folder", "train is missing")],
+)
+def test_a_wrong_layout_is_one_clear_line(
+    checkout: Checkout, tmp_path: Path, dataset: str, says: str
+) -> None:
+    command = "python", "stages/index.py", f"dataset={dataset}"
+    said = checkout.run(*command, fails=True, IMAGENET_ROOT=str(tmp_path))
+    assert says in said
+    assert said.count("\n") == 1
+    assert checkout.run("dvc", "status") == "Data and pipelines are up to date.\n"

@@ -1,0 +1,167 @@
+"""The loop as a whole: it learns, it resumes to the same bytes, and it says why it stops."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from alexnet import training
+from alexnet.errors import InputError
+from alexnet.evaluation import centre_errors
+from alexnet.model import LAYERS, AlexNet, initialise
+from alexnet.moments import Moments, load_moments, save_moments, sums_of
+from alexnet.optim import Plateau
+from alexnet.shards import Shards
+from alexnet.training import Recipe, dropout_masks, train
+from conftest import Images, write_split
+
+RECIPE = Recipe(
+    lr=0.01,
+    batch_size=8,
+    epochs=3,
+    momentum=0.9,
+    weight_decay=0.0005,
+    plateau=Plateau(patience=5, drops=3),
+    random_crops=True,
+    reflections=True,
+    alpha_std=0.1,
+    colour_scale="sqrt_eigenvalue",
+    shuffled_labels=False,
+    precision="fp32",
+)
+
+
+STD = dict.fromkeys(LAYERS, 0.01) | dict.fromkeys(("conv3", "conv4", "conv5"), 0.03)
+
+
+def small_net(width_divisor: int = 16, dropout: float = 0.5) -> AlexNet:
+    net = AlexNet(5, width_divisor, dropout=dropout)
+    initialise(net, 0, STD, dict.fromkeys(LAYERS, 0.1))
+    return net
+
+
+@pytest.fixture(scope="module")
+def moments(images: Images, tmp_path_factory: pytest.TempPathFactory) -> Moments:
+    folder = tmp_path_factory.mktemp("moments")
+    save_moments(folder, sums_of(images))
+    return load_moments(folder)
+
+
+def same(a: AlexNet, b: AlexNet) -> bool:
+    pairs = zip(a.state_dict().values(), b.state_dict().values(), strict=True)
+    return all(torch.equal(x, y) for x, y in pairs)
+
+
+def test_it_learns_twenty_images_by_heart(tmp_path: Path) -> None:
+    coarse = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 3), np.uint8)
+    patches = coarse.repeat(32, axis=1).repeat(32, axis=2)
+    shards = write_split(tmp_path / "patches", patches, [n % 5 for n in range(20)], records=20)
+    save_moments(tmp_path, sums_of(patches))
+    still = replace(
+        RECIPE,
+        lr=0.003,
+        epochs=60,
+        plateau=Plateau(patience=100, drops=3),
+        random_crops=False,
+        reflections=False,
+        alpha_std=0.0,
+    )
+    net = small_net(width_divisor=8, dropout=0.0)
+    history = train(net, shards, shards, load_moments(tmp_path), still, 0, tmp_path)
+    assert history[-1]["top1_error"] == 0
+    assert history[-1]["train_loss"] < 0.1
+
+
+def test_a_resumed_run_ends_in_the_same_bytes(
+    tmp_path: Path, split: Shards, moments: Moments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    straight, broken, resumed = small_net(), small_net(), small_net()
+    for name in ("straight", "broken"):
+        (tmp_path / name).mkdir()
+    history = train(straight, split, split, moments, RECIPE, 0, tmp_path / "straight")
+    step = training._step
+
+    def dies(run: Any, velocities: Any, x: Any, labels: Any, n: int, lr: float) -> float:
+        if n == 5:  # inside the second epoch
+            raise KeyboardInterrupt
+        return step(run, velocities, x, labels, n, lr)
+
+    monkeypatch.setattr(training, "_step", dies)
+    with pytest.raises(KeyboardInterrupt):
+        train(broken, split, split, moments, RECIPE, 0, tmp_path / "broken")
+    monkeypatch.setattr(training, "_step", step)
+    assert train(resumed, split, split, moments, RECIPE, 0, tmp_path / "broken") == history
+    assert same(resumed, straight)
+    assert not same(broken, straight)
+
+
+def test_the_seed_decides(tmp_path: Path, split: Shards, moments: Moments) -> None:
+    nets = [small_net() for _ in range(3)]
+    for n, (net, seed) in enumerate(zip(nets, (1, 1, 2), strict=True)):
+        (tmp_path / str(n)).mkdir()
+        train(net, split, split, moments, replace(RECIPE, epochs=1), seed, tmp_path / str(n))
+    assert same(nets[0], nets[1])
+    assert not same(nets[0], nets[2])
+
+
+def test_the_schedule_ends_training(tmp_path: Path, split: Shards, moments: Moments) -> None:
+    """With a rate of nothing the error never falls: patience 1 drops thrice, then ends."""
+    recipe = replace(RECIPE, lr=1e-30, epochs=20, plateau=Plateau(patience=1, drops=3))
+    history = train(small_net(), split, split, moments, recipe, 0, tmp_path)
+    assert [row["lr"] / 1e-30 for row in history] == pytest.approx([1, 1, 0.1, 0.01, 0.001])
+
+
+def test_a_loss_that_is_no_number_stops(tmp_path: Path, split: Shards, moments: Moments) -> None:
+    recipe = replace(RECIPE, lr=1e9)
+    with pytest.raises(InputError, match=r"no number any more at step .*lower lr"):
+        train(small_net(), split, split, moments, recipe, 0, tmp_path)
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path: Path, split: Shards, moments: Moments) -> None:
+    recipe = replace(RECIPE, epochs=1)
+    train(small_net(), split, split, moments, recipe, 0, tmp_path)
+    path = tmp_path / "checkpoint.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(InputError, match=r"checkpoint.safetensors cannot be read"):
+        train(small_net(), split, split, moments, recipe, 0, tmp_path)
+
+
+def test_dropout_masks_are_fair_and_independent() -> None:
+    cpu = torch.device("cpu")
+    six, seven = dropout_masks(0, 3, 16, 512, 0.5, cpu)
+    assert six.shape == seven.shape == (16, 512)
+    assert set(six.unique().tolist()) == {0.0, 1.0}
+    assert abs(float(six.mean()) - 0.5) < 0.02
+    assert abs(float(((six - 0.5) * (seven - 0.5)).mean())) < 0.01
+    assert not torch.equal(six, dropout_masks(0, 4, 16, 512, 0.5, cpu)[0])
+    assert abs(float(dropout_masks(0, 0, 16, 512, 0.2, cpu)[0].mean()) - 0.8) < 0.02
+    assert dropout_masks(0, 0, 16, 512, 0.0, cpu)[0].all()
+
+
+def test_dropout_is_halving_at_test() -> None:
+    """Section 4.2: outputs × 0.5 at test; in training the mask alone, nothing doubled."""
+    net, x = small_net(), 50 * torch.randn(2, 3, 224, 224)
+    hidden: list[torch.Tensor] = []
+    net.fc8.register_forward_pre_hook(lambda _, inputs: hidden.append(inputs[0].detach()))
+    ones = torch.ones(2, net.fc7.out_features)
+    net(x, (0.5 * ones, 0.5 * ones))
+    net(x)
+    assert torch.equal(hidden[0], hidden[1])
+
+
+def test_shuffled_labels_are_the_same_labels_elsewhere(split: Shards, moments: Moments) -> None:
+    runs = [
+        training._Run.of(small_net(), split, moments, replace(RECIPE, shuffled_labels=shuffled), 0)
+        for shuffled in (False, True)
+    ]
+    assert not torch.equal(runs[0].labels, runs[1].labels)
+    assert torch.equal(runs[0].labels.sort().values, runs[1].labels.sort().values)
+
+
+def test_evaluation_of_a_split_counts_every_image(split: Shards) -> None:
+    told = centre_errors(small_net(), split, torch.zeros(256, 256, 3))
+    assert told["top1_error"] % 5 == pytest.approx(0)  # of 20 images
+    assert told["top5_error"] == 0  # of 5 classes
