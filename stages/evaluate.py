@@ -7,6 +7,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 import json
 
+import torch
+
 from alexnet import evaluation
 from alexnet.checkpoint import load_model
 from alexnet.config import Config, stage
@@ -19,10 +21,11 @@ from alexnet.shards import Shards
 def main(config: Config) -> None:
     keep_freed_memory()
     device = pick_device(config.launcher.device)
-    net, mean, described = load_model(Path("data/train"))
+    net, moments, described = load_model(Path("data/train"))
+    mean = torch.from_numpy(moments.mean_image).to(device)
     with pick_autocast(described["recipe"]["precision"], device):
         shards = Shards(Path("data/shards/val"))
-        predictions = evaluation.predict(net.to(device), shards, mean.to(device))
+        predictions = evaluation.predict(net.to(device), shards, mean)
     folder = emptied(Path("data/evaluate"))
     evaluation.write_predictions(folder / "predictions.csv", predictions)
     errors = evaluation.metrics(predictions)

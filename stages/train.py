@@ -21,12 +21,8 @@ from alexnet.scratch import emptied, fingerprint, scratch, sources
 from alexnet.shards import Shards
 
 DATA = Path("data")
-INPUTS = [
-    DATA / "index/classes.csv",
-    DATA / "shards/train/manifest.json",
-    DATA / "shards/val/manifest.json",
-    DATA / "moments/moments.json",
-]
+FILES = ("index/classes.csv", "shards/train/manifest.json", "shards/val/manifest.json")
+INPUTS = [DATA / name for name in (*FILES, "moments/mean_image.npy", "moments/moments.json")]
 
 
 @stage
@@ -56,7 +52,7 @@ def main(config: Config) -> None:
             "synsets": synsets,
         }
         folder = emptied(DATA / "train")
-        save_model(folder, net, torch.from_numpy(moments.mean_image), described)
+        save_model(folder, net, moments, described)
         training.write_history(folder / "history.csv", history)
 
 

@@ -1,11 +1,13 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from alexnet.checkpoint import load_model, save_model
 from alexnet.errors import InputError
 from alexnet.model import LAYERS, AlexNet, initialise
+from alexnet.moments import Moments
 
 ORIGINAL = dict.fromkeys(LAYERS, 0.01) | dict.fromkeys(("conv3", "conv4", "conv5"), 0.03)
 
@@ -44,12 +46,15 @@ def test_the_same_seed_the_same_weights() -> None:
 
 
 def test_a_saved_model_predicts_the_same(tmp_path: Path) -> None:
-    net, mean, x = AlexNet(5, 16), torch.rand(256, 256, 3), torch.randn(1, 3, 224, 224)
+    net, x = AlexNet(5, 16), torch.randn(1, 3, 224, 224)
+    mean = np.random.default_rng(0).random((256, 256, 3), np.float32)
+    moments = Moments(mean, np.array([3.0, 2, 1]), np.eye(3))
     shape = {"classes": 5, "width_divisor": 16}
-    save_model(tmp_path, net, mean, {"net": shape, "words": "Γ"})
-    again, again_mean, described = load_model(tmp_path)
+    save_model(tmp_path, net, moments, {"net": shape, "words": "Γ"})
+    again, same, described = load_model(tmp_path)
     assert torch.equal(net(x), again(x))
-    assert torch.equal(mean, again_mean)
+    for name, value in vars(moments).items():
+        assert np.array_equal(getattr(same, name), value), name
     assert described["words"] == "Γ"
     for name, harm in (("model.json", b"{"), ("model.safetensors", b"\0" * 100)):
         whole = (tmp_path / name).read_bytes()

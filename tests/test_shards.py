@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from alexnet import shards
 from alexnet.errors import InputError
 from alexnet.shards import Shards, write_manifest, write_shard
 from conftest import Images, random_images, write_split
@@ -54,11 +55,11 @@ def test_skipped_rows_leave_a_gap(tmp_path: Path) -> None:
     kept = [(0, images[0]), (2, images[2])]
     shard = write_shard(tmp_path / "00000.lmdb", kept, "raw") | {"first": 0}
     write_manifest(tmp_path, np.array([4, -1, 5], np.int32), "raw", [shard], [])
-    shards = Shards(tmp_path)
-    assert shards.records.tolist() == [0, 2]
-    assert np.array_equal(shards.read(2), images[2])
+    split = Shards(tmp_path)
+    assert split.records.tolist() == [0, 2]
+    assert np.array_equal(split.read(2), images[2])
     with pytest.raises(InputError, match="lacks record 1"):
-        shards.read(1)
+        split.read(1)
 
 
 def _flip_a_pixel(path: Path) -> None:
@@ -83,9 +84,18 @@ def test_damage_is_one_clear_error(
     folder = tmp_path / "copy"
     shutil.copytree(split.folder, folder)
     harm(folder / "00001.lmdb")
-    shards = Shards(folder)
+    harmed = Shards(folder)
     with pytest.raises(InputError, match=f"00001.lmdb.*{says}.*mend: dvc repro -f resize"):
-        [shards.read(record) for record in shards.records]
+        [harmed.read(record) for record in harmed.records]
+
+
+def test_a_shard_that_finds_no_room_is_not_there(
+    tmp_path: Path, images: Images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shards, "MAP_BYTES", 400_000)
+    with pytest.raises(InputError, match="cannot be written.*free the disk"):
+        write_shard(tmp_path / "00000.lmdb", enumerate(images), "raw")
+    assert not (tmp_path / "00000.lmdb").exists()
 
 
 def test_no_split_at_all(tmp_path: Path) -> None:

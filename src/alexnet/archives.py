@@ -17,6 +17,7 @@ from alexnet import devkit, drawings, miniature, shapes
 from alexnet.devkit import read_devkit
 from alexnet.errors import InputError
 from alexnet.index import ROW, Index, Rows, Synset, shuffled
+from alexnet.progress import track
 from alexnet.scratch import fingerprint, home, locked
 
 TRAIN_TAR = "ILSVRC2012_img_train.tar"
@@ -137,7 +138,8 @@ def _members(file: BinaryIO, path: Path) -> Iterator[tarfile.TarInfo]:
 
 def _train_rows(path: Path, label_of: dict[str, int]) -> Iterator[tuple[Any, ...]]:
     with path.open("rb") as file:
-        for synset in list(_members(file, path)):
+        synsets = list(_members(file, path))
+        for synset in track(synsets, len(synsets), "index train", "classes"):
             wnid = Path(synset.name).stem
             if wnid not in label_of:
                 raise InputError(
@@ -164,7 +166,8 @@ def _val_rows(path: Path, truth: list[int]) -> Iterator[tuple[Any, ...]]:
 def _folder_rows(
     root: Path, split: str, label_of: dict[str, int], archives: list[tuple[str, int]]
 ) -> Iterator[tuple[Any, ...]]:
-    for folder in sorted(path for path in (root / split).iterdir() if path.is_dir()):
+    folders = sorted(path for path in (root / split).iterdir() if path.is_dir())
+    for folder in track(folders, len(folders), f"index {split}", "classes"):
         if folder.name not in label_of:
             raise InputError(
                 f"{folder} is a class that {root / 'train'} lacks",

@@ -2,15 +2,18 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import safetensors
 import safetensors.torch
+import torch
 from torch import Tensor
 
 from alexnet.errors import InputError
 from alexnet.model import AlexNet
+from alexnet.moments import Moments
 from alexnet.scratch import write_atomically
 
 
@@ -30,25 +33,25 @@ def load(path: Path) -> tuple[dict[str, Tensor], Any]:
         raise InputError(f"{path} cannot be read: {error}", "dvc repro -f train") from None
 
 
-def save_model(folder: Path, net: AlexNet, mean: Tensor, described: Mapping[str, Any]) -> None:
-    """Write model.safetensors (weights and mean_image) and model.json, all that prediction needs.
+def save_model(folder: Path, net: AlexNet, moments: Moments, described: Mapping[str, Any]) -> None:
+    """Write model.safetensors (weights and moments) and model.json: all that prediction needs.
 
     `described` holds, among what else is worth knowing, `net`: the arguments of AlexNet.
     """
-    save(folder / "model.safetensors", net.state_dict() | {"mean_image": mean}, None)
+    inputs = {name: torch.from_numpy(value) for name, value in vars(moments).items()}
+    save(folder / "model.safetensors", net.state_dict() | inputs, None)
     (folder / "model.json").write_text(json.dumps(described, indent=1, ensure_ascii=False) + "\n")
 
 
-def load_model(folder: Path) -> tuple[AlexNet, Tensor, dict[str, Any]]:
-    """The net, its mean image (256, 256, 3) and model.json. Raises InputError where damaged."""
+def load_model(folder: Path) -> tuple[AlexNet, Moments, dict[str, Any]]:
+    """The net, the moments and model.json. Raises InputError where they are damaged."""
     tensors, _ = load(folder / "model.safetensors")
     try:
         described = json.loads((folder / "model.json").read_text())
         net = AlexNet(**described["net"])
-        mean = tensors.pop("mean_image")
+        moments = Moments(*(tensors.pop(f.name).numpy() for f in fields(Moments)))
         net.load_state_dict(tensors)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise InputError(
-            f"{folder}: model.json and the weights disagree: {error}", "dvc repro -f train"
-        ) from None
-    return net, mean, described
+        what = f"{folder}: model.json and the weights disagree: {error}"
+        raise InputError(what, "dvc repro -f train") from None
+    return net, moments, described

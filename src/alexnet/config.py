@@ -6,7 +6,9 @@ and `lr`; every other value lives in exactly one file of conf/.
 
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -22,6 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from alexnet.errors import InputError
+from alexnet.scratch import record_run
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 GROUPS = ("dataset", "model", "recipe", "executor", "launcher")
@@ -148,7 +151,9 @@ def stage(main: Callable[[Config], None]) -> Callable[[], None]:
             config: Any = OmegaConf.to_object(strict)
             chosen = HydraConfig.get().runtime.choices
             config.choices = {group: chosen[group] for group in GROUPS}
+            started = time.time()
             main(config)
+            record_run(Path(sys.argv[0]).stem, started)
 
     return run
 
@@ -164,6 +169,8 @@ def _errors_in_one_line() -> Iterator[None]:
     except OSError as error:
         where = f", {error.filename}" if error.filename else ""
         sys.exit(f"error: {error.strerror or error}{where}; mend: see to the disk and its rights")
+    except BrokenExecutor as error:
+        sys.exit(f"error: a worker was killed ({error}); mend: run again, with fewer workers")
     except KeyboardInterrupt:
         sys.exit("stopped; what was finished is kept, the same command goes on from there")
 

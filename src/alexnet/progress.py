@@ -13,6 +13,7 @@ from rich.text import Text
 T = TypeVar("T")
 Advance = Callable[[int], None]
 SECONDS_A_LINE = 10.0
+SECONDS_UNTOLD = 1.0  # what is done at once needs no line
 
 
 class Rate(ProgressColumn):
@@ -64,5 +65,6 @@ def _lines(total: int, what: str, unit: str) -> Iterator[Advance]:
 
     yield advance
     seconds = time.monotonic() - start
-    rate = done / max(seconds, 1e-9)
-    print(f"{what}: {done:,} {unit} in {seconds:.1f} s, {rate:,.0f} {unit}/s", flush=True)
+    if seconds > SECONDS_UNTOLD:
+        rate = done / seconds
+        print(f"{what}: {done:,} {unit} in {seconds:.1f} s, {rate:,.0f} {unit}/s", flush=True)

@@ -3,14 +3,20 @@
 import fcntl
 import json
 import os
+import platform
 import shutil
+import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import distributions
 from pathlib import Path
 
 import xxhash
 
+PACKAGES = ("dvc", "lmdb", "numpy", "pillow", "torch")  # whose versions can change a result
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
@@ -74,6 +80,24 @@ def emptied(folder: Path) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     return folder
+
+
+def record_run(stage: str, started: float) -> None:
+    """Write `.scratch/<stage>/run.json`: what no output may hold, since it differs every time."""
+    asked = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+    commit = subprocess.run(asked, capture_output=True, text=True, check=False, cwd=CHECKOUT)
+    run = {
+        "command": sys.argv,
+        "commit": commit.stdout.strip(),
+        "started": datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
+        "seconds": round(time.time() - started, 1),
+        "host": platform.node(),
+        "python": platform.python_version(),
+        "packages": {d.name: d.version for d in distributions() if d.name in PACKAGES},
+    }
+    folder = home() / ".scratch" / stage
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / "run.json", json.dumps(run, indent=1).encode() + b"\n")
 
 
 def moved_into(folder: Path, work: Path, names: list[str]) -> None:

@@ -41,14 +41,15 @@ def write_shard(path: Path, images: Iterable[tuple[int, Pixels]], pixels: str) -
     part = path.with_suffix(".part")
     part.unlink(missing_ok=True)
     count = 0
-    with lmdb.open(str(part), map_size=MAP_BYTES, subdir=False, lock=False) as env:
-        for some in _batched(images, RECORDS_A_TRANSACTION):
-            with env.begin(write=True) as transaction:
-                for record, image in some:
-                    value = _jpeg(image) if pixels == "jpeg" else image.tobytes()
-                    value += xxhash.xxh3_64_digest(value)
-                    transaction.put(_key(record), value, append=True)
-                    count += 1
+    try:
+        with lmdb.open(str(part), map_size=MAP_BYTES, subdir=False, lock=False) as env:
+            for some in _batched(images, RECORDS_A_TRANSACTION):
+                with env.begin(write=True) as transaction:
+                    for record, image in some:
+                        transaction.put(_key(record), _value(image, pixels), append=True)
+                count += len(some)
+    except lmdb.Error as error:
+        raise InputError(f"{part} cannot be written: {error}", "free the disk, run again") from None
     with part.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     part.replace(path)
@@ -164,6 +165,11 @@ def _batched(images: Iterable[tuple[int, Pixels]], n: int) -> Iterator[list[tupl
     source = iter(images)
     while some := list(islice(source, n)):
         yield some
+
+
+def _value(image: Pixels, pixels: str) -> bytes:
+    stored = _jpeg(image) if pixels == "jpeg" else image.tobytes()
+    return stored + xxhash.xxh3_64_digest(stored)
 
 
 def _jpeg(image: Pixels) -> bytes:
