@@ -93,7 +93,7 @@ def test_a_shard_that_finds_no_room_is_not_there(
     tmp_path: Path, images: Images, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shards, "MAP_BYTES", 400_000)
-    with pytest.raises(InputError, match="cannot be written.*free the disk"):
+    with pytest.raises(InputError, match=r"cannot be written.*free the disk"):
         write_shard(tmp_path / "00000.lmdb", enumerate(images), "raw")
     assert not (tmp_path / "00000.lmdb").exists()
 
