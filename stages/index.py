@@ -22,7 +22,7 @@ def main(config: Config) -> None:
     index = walk(root, dataset.seed)
     save_index(index, emptied(Path("data/index")))
     images = ", ".join(f"{len(rows):,} {split}" for split, rows in index.splits.items())
-    print(f"index: {images} images of {len(index.synsets):,} classes")
+    print(f"index: {images} images of {len(index.synsets):,} classes in {root}")
 
 
 if __name__ == "__main__":

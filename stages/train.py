@@ -21,8 +21,9 @@ from alexnet.scratch import emptied, fingerprint, scratch, sources
 from alexnet.shards import Shards
 
 DATA = Path("data")
-FILES = ("index/classes.csv", "shards/train/manifest.json", "shards/val/manifest.json")
-INPUTS = [DATA / name for name in (*FILES, "moments/mean_image.npy", "moments/moments.json")]
+SPLITS = [f"shards/{s}/{f}" for s in ("train", "val") for f in ("manifest.json", "labels.npy")]
+MOMENTS = ["moments/mean_image.npy", "moments/moments.json"]
+INPUTS = [DATA / name for name in ("index/classes.csv", *SPLITS, *MOMENTS)]
 
 
 @stage

@@ -11,6 +11,7 @@ import pytest
 
 from alexnet import archives, miniature
 from alexnet.archives import DEVKIT, TRAIN_TAR, VAL_TAR, index_archives, index_folder, read_image
+from alexnet.devkit import read_devkit, write_devkit
 from alexnet.errors import InputError
 from alexnet.index import Index, load_index, save_index
 from alexnet.shapes import CLASSES
@@ -72,6 +73,35 @@ def test_saved_and_loaded(tmp_path: Path, index: Index) -> None:
     assert loaded.synsets == index.synsets
     assert loaded.archives == index.archives
     assert np.array_equal(loaded.splits["val"], index.splits["val"])
+
+
+@pytest.mark.parametrize("name", ["train.npy", "archives.json", "classes.csv"])
+def test_a_damaged_index_names_its_mend(tmp_path: Path, index: Index, name: str) -> None:
+    with pytest.raises(InputError, match="mend: dvc repro -f index"):
+        load_index(tmp_path)
+    save_index(index, tmp_path)
+    (tmp_path / name).write_bytes(b"{")
+    with pytest.raises(InputError, match="mend: dvc repro -f index"):
+        load_index(tmp_path)
+
+
+def test_no_damage_to_the_devkit_is_a_traceback(root: Path, tmp_path: Path) -> None:
+    """Every byte counts: gzip's own checksum is compared before anything is believed."""
+    whole = (root / DEVKIT).read_bytes()
+    places = np.random.default_rng(0).integers(10, len(whole), 60)
+    for place in places:
+        harmed = bytearray(whole)
+        harmed[place] ^= 0x10
+        (tmp_path / DEVKIT).write_bytes(harmed)
+        with pytest.raises(InputError, match="download the devkit again"):
+            read_devkit(tmp_path / DEVKIT)
+
+
+def test_a_ground_truth_of_no_class_is_refused(tmp_path: Path) -> None:
+    for label in (-1, 4):
+        write_devkit(tmp_path / DEVKIT, 4, 3, [0, label])
+        with pytest.raises(InputError, match="names classes that are none"):
+            read_devkit(tmp_path / DEVKIT)
 
 
 def cut(path: Path) -> None:
@@ -136,13 +166,22 @@ def test_a_folder_a_class(tmp_path: Path) -> None:
         archives.check_unchanged(tmp_path, index.archives)
 
 
+def test_hidden_files_are_no_classes_and_no_images(tmp_path: Path) -> None:
+    names = ("train/a/1.jpg", "val/a/1.jpg", "train/.cache/x.jpg", "train/a/.DS_Store")
+    index = index_folder(tree(tmp_path, dict.fromkeys(names, b"1")), seed=0)
+    assert [synset.wnid for synset in index.synsets] == ["a"]
+    assert [bytes(row["name"]) for row in index.splits["train"]] == [b"1.jpg"]
+    archives.check_unchanged(tmp_path, index.archives)
+
+
 @pytest.mark.parametrize(
     ("files", "says"),
     [
         ({"a.jpg": b""}, "train is missing"),
         ({"train/a/1.jpg": b"1"}, "val is missing"),
         ({"train/a/1.jpg": b"1", "val/b/1.jpg": b"1"}, "val/b is a class that"),
-        ({"train/a/1.jpg": b"1", "val/1.jpg": b"1"}, "val holds no image"),
+        ({"train/a/1.jpg": b"1", "val/1.jpg": b"1"}, "val/1.jpg is not a class folder"),
+        ({"train/a/b/1.jpg": b"1", "val/a/1.jpg": b"1"}, "train/a/b is not an image"),
         ({f"train/a/{'long' * 30}.jpg": b"1", "val/a/1.jpg": b"1"}, "longer than 96"),
     ],
 )

@@ -119,6 +119,15 @@ def test_exif_orientation_is_told_and_applied_only_if_asked() -> None:
     assert far(upright, stored) > 50
 
 
+def test_damaged_exif_does_not_cost_the_picture() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = saved(picture(300, 256), exif=exif.tobytes())
+    start = data.index(b"Exif")
+    for place in range(start + 6, start + 26):
+        read(data[:place] + b"\xff" + data[place + 1 :], apply_exif=True)
+
+
 @pytest.mark.parametrize(
     ("data", "why"),
     [

@@ -19,8 +19,10 @@ from alexnet import miniature
 from alexnet.devkit import _synsets
 from alexnet.drawings import draw
 from alexnet.errors import InputError
-from alexnet.miniature import ODD_FILES, odd_files, write_miniature
+from alexnet.miniature import odd_files, write_miniature
 from alexnet.shapes import CLASSES
+
+ODD_FILES = odd_files(len(CLASSES))
 
 TRAIN, VAL = 4, 2
 KIT = "ILSVRC2012_devkit_t12"

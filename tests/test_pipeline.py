@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -146,7 +147,7 @@ def test_forced_repro_leaves_the_lock_as_it_was(checkout: Checkout) -> None:
 
 
 def test_a_stage_run_by_hand_gives_what_dvc_gave(checkout: Checkout) -> None:
-    """Also from another folder, and with an override that changes the outcome."""
+    """And with an override that changes the outcome, something else."""
     command = "python", str(checkout.folder / "stages/train.py")
     checkout.run(*command)
     assert "Data and pipelines are up to date" in checkout.run("dvc", "status")
@@ -192,14 +193,55 @@ def test_what_decides_speed_alone_reruns_nothing(checkout: Checkout) -> None:
     assert would_run(checkout) == []
 
 
-def test_a_queue_of_rates(checkout: Checkout) -> None:
-    """In DVC's own copies of the checkout, which lack the git-ignored raw data and scratch."""
+def test_a_queue(checkout: Checkout) -> None:
+    """In DVC's own copies of the checkout, which lack the git-ignored raw data and scratch.
+
+    Another size of the miniature's JPEG shards makes a copy read the raw data, and draw it.
+    """
     checkout.run("dvc", "exp", "run", "--queue", "-S", "lr=0.005,0.03")
-    checkout.run("dvc", "exp", "run", "--run-all")
-    shown = checkout.run("dvc", "exp", "show", "--no-pager", "--json")
-    errors = re.findall(r'"lr": (0\.005|0\.03)\b', shown)
-    assert set(errors) == {"0.005", "0.03"}
-    assert "Failed" not in checkout.run("dvc", "queue", "status")
+    checkout.run("dvc", "exp", "run", "--queue", "-S", "conf/dataset/miniature.yaml:pixels=jpeg")
+    checkout.run("dvc", "queue", "start")
+    deadline = time.monotonic() + 200
+    while (said := checkout.run("dvc", "queue", "status")).count("Success") < 3:
+        assert "Failed" not in said
+        assert time.monotonic() < deadline, said
+        time.sleep(1)
+    shown = checkout.run("dvc", "exp", "show", "--no-pager", "--csv").splitlines()
+    runs = [row for row in csv.DictReader(shown) if row["rev"] not in ("workspace", "master")]
+    runs = [row for row in runs if row["State"] != "Queued" and row["typ"] == "branch_commit"]
+    assert len(runs) == 3
+    assert {row["lr"] for row in runs} == {"0.005", "0.01", "0.03"}
+    assert all(row["images"] == "6" and row["top1_error"] for row in runs)
+
+
+def test_a_killed_training_goes_on_to_the_same_bytes(checkout: Checkout) -> None:
+    command = [sys.executable, str(checkout.folder / "stages/train.py"), "recipe.epochs=12"]
+    model = checkout.folder / "data/train/model.safetensors"
+    checkout.run(*command)
+    straight = model.read_bytes()
+    run = subprocess.Popen([*command, "launcher.device=auto"], stdout=subprocess.PIPE, text=True)
+    assert run.stdout is not None
+    assert any(line.startswith("epoch   3/12") for line in run.stdout)
+    run.kill()
+    run.communicate()
+    assert "train: going on after epoch " in checkout.run(*command)
+    assert model.read_bytes() == straight
+    checkout.run("dvc", "checkout", "--force")
+
+
+def test_damage_is_mended_by_what_the_message_says(checkout: Checkout) -> None:
+    """A flipped bit in a shard is one in DVC's cache, too: both are the same file."""
+    shard = checkout.folder / "data/shards/val/00000.lmdb"
+    whole = shard.read_bytes()
+    shard.chmod(0o644)
+    with shard.open("r+b") as file:
+        file.seek(len(whole) // 2)
+        file.write(bytes([whole[len(whole) // 2] ^ 1]))
+    said = checkout.run("python", "stages/evaluate.py", fails=True)
+    assert re.search(r"val/00000.lmdb: record \d is damaged; mend: ", said)
+    checkout.run("bash", "-c", said.partition("mend: ")[2])
+    assert shard.read_bytes() == whole
+    assert checkout.run("dvc", "status") == "Data and pipelines are up to date.\n"
 
 
 @pytest.mark.parametrize(

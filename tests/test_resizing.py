@@ -84,6 +84,29 @@ def test_an_interrupted_run_ends_in_the_same_bytes(
     assert not list(folder.glob("*.part"))
 
 
+def test_a_shard_that_has_moved_away_is_written_again(
+    root: Path, tmp_path: Path, straight: dict[str, Any]
+) -> None:
+    """A run killed while it handed its results over."""
+    folder = tmp_path / "train"
+    for job in _jobs(index_folder(root, seed=1), root, folder):
+        resize_shard(job)
+        job.path.unlink()
+    assert prepared(root, folder, ThreadPoolExecutor(1)) == straight
+    assert len(list(folder.glob("*.lmdb"))) == 4
+
+
+def test_nothing_readable_is_refused(tmp_path: Path) -> None:
+    for name in ("train/a/1.heic", "val/a/1.heic"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_bytes(b"no format known here")
+    index = index_folder(tmp_path, seed=0)
+    jobs = _jobs(index, tmp_path, tmp_path / "shards")
+    resize(ThreadPoolExecutor(1), jobs, lambda n: None)
+    with pytest.raises(InputError, match="no image of shards is readable: not an image"):
+        join(tmp_path / "shards", index.splits["train"], jobs)
+
+
 def test_the_ledger_names_every_odd_file(
     root: Path, tmp_path: Path, straight: dict[str, Any]
 ) -> None:

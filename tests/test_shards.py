@@ -85,7 +85,7 @@ def test_damage_is_one_clear_error(
     shutil.copytree(split.folder, folder)
     harm(folder / "00001.lmdb")
     harmed = Shards(folder)
-    with pytest.raises(InputError, match=f"00001.lmdb.*{says}.*mend: dvc repro -f resize"):
+    with pytest.raises(InputError, match=f"00001.lmdb.*{says}.*mend: .*dvc repro -f resize"):
         [harmed.read(record) for record in harmed.records]
 
 

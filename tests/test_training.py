@@ -120,13 +120,26 @@ def test_a_loss_that_is_no_number_stops(tmp_path: Path, split: Shards, moments: 
         train(small_net(), split, split, moments, recipe, 0, tmp_path)
 
 
-def test_a_damaged_checkpoint_is_named(tmp_path: Path, split: Shards, moments: Moments) -> None:
-    recipe = replace(RECIPE, epochs=1)
-    train(small_net(), split, split, moments, recipe, 0, tmp_path)
-    path = tmp_path / "checkpoint.safetensors"
-    path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(InputError, match=r"checkpoint.safetensors cannot be read"):
-        train(small_net(), split, split, moments, recipe, 0, tmp_path)
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(
+    tmp_path: Path, split: Shards, moments: Moments, capsys: pytest.CaptureFixture[str]
+) -> None:
+    straight, resumed = small_net(), small_net()
+    history = train(straight, split, split, moments, RECIPE, 0, tmp_path)
+    newest = tmp_path / "checkpoint.safetensors"
+    newest.write_bytes(newest.read_bytes()[:-100])
+    assert train(resumed, split, split, moments, RECIPE, 0, tmp_path) == history
+    assert same(resumed, straight)
+    said = capsys.readouterr().out
+    assert "checkpoint.safetensors cannot be read" in said
+    assert "going on after epoch 2" in said
+
+
+@pytest.mark.parametrize("numbers", [{"epochs": 0}, {"batch_size": 0}])
+def test_no_epochs_or_images_are_refused(
+    tmp_path: Path, split: Shards, moments: Moments, numbers: dict[str, Any]
+) -> None:
+    with pytest.raises(InputError, match="must be 1 or more"):
+        train(small_net(), split, split, moments, replace(RECIPE, **numbers), 0, tmp_path)
 
 
 def test_dropout_masks_are_fair_and_independent() -> None:
@@ -163,5 +176,5 @@ def test_shuffled_labels_are_the_same_labels_elsewhere(split: Shards, moments: M
 
 def test_evaluation_of_a_split_counts_every_image(split: Shards) -> None:
     told = centre_errors(small_net(), split, torch.zeros(256, 256, 3))
-    assert told["top1_error"] % 5 == pytest.approx(0)  # of 20 images
-    assert told["top5_error"] == 0  # of 5 classes
+    assert told["top1_error"] in (75.0, 80.0, 85.0)  # 16 ± 1 of 20: the net knows nothing yet
+    assert told["val_loss"] == pytest.approx(np.log(5), abs=0.1)

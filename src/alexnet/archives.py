@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -88,7 +88,7 @@ def index_folder(root: Path, seed: int) -> Index:
                 "set IMAGENET_ROOT (or conf/dataset/folder.yaml:root) to a folder that holds "
                 "train/ and val/, in each a folder a class",
             )
-    names = sorted(folder.name for folder in (root / "train").iterdir() if folder.is_dir())
+    names = [folder.name for folder in _listed(root / "train", Path.is_dir, "a class folder")]
     label_of = {name: label for label, name in enumerate(names)}
     archives: list[tuple[str, int]] = []
     splits = {
@@ -166,16 +166,25 @@ def _val_rows(path: Path, truth: list[int]) -> Iterator[tuple[Any, ...]]:
 def _folder_rows(
     root: Path, split: str, label_of: dict[str, int], archives: list[tuple[str, int]]
 ) -> Iterator[tuple[Any, ...]]:
-    folders = sorted(path for path in (root / split).iterdir() if path.is_dir())
+    folders = _listed(root / split, Path.is_dir, "a class folder")
     for folder in track(folders, len(folders), f"index {split}", "classes"):
         if folder.name not in label_of:
             raise InputError(
                 f"{folder} is a class that {root / 'train'} lacks",
                 "give train/ and val/ the same classes",
             )
-        for file in sorted(path for path in folder.iterdir() if path.is_file()):
+        for file in _listed(folder, Path.is_file, "an image"):
             yield label_of[folder.name], len(archives), 0, file.stat().st_size, file.name
         archives.append((f"{split}/{folder.name}", _size(folder)))
+
+
+def _listed(folder: Path, fits: Callable[[Path], bool], what: str) -> list[Path]:
+    """What is not hidden in `folder`, in order of its names; it all must be `what`."""
+    paths = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    for path in paths:
+        if not fits(path):
+            raise InputError(f"{path} is not {what}", "keep to <split>/<class>/<image>")
+    return paths
 
 
 def _rows(rows: Iterator[tuple[Any, ...]]) -> Rows:
@@ -202,5 +211,5 @@ def _check_counts(root: Path, train: Rows, counts: list[int], val: Rows, truth: 
 
 
 def _size(path: Path) -> int:
-    files = path.iterdir() if path.is_dir() else [path]
-    return sum(file.stat().st_size for file in files if file.is_file())
+    files = _listed(path, Path.is_file, "an image") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files)

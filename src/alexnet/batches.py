@@ -29,9 +29,6 @@ class Choices:
     mirrored: Tensor
     alphas: Tensor
 
-    def __getitem__(self, part: slice) -> "Choices":
-        return Choices(*(getattr(self, name)[part] for name in self.__dataclass_fields__))
-
 
 def choose(
     seed: int, epoch: int, images: int, random_crops: bool, reflections: bool, alpha_std: float

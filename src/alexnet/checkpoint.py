@@ -40,14 +40,16 @@ def save_model(folder: Path, net: AlexNet, moments: Moments, described: Mapping[
     """
     inputs = {name: torch.from_numpy(value) for name, value in vars(moments).items()}
     save(folder / "model.safetensors", net.state_dict() | inputs, None)
-    (folder / "model.json").write_text(json.dumps(described, indent=1, ensure_ascii=False) + "\n")
+    (folder / "model.json").write_text(
+        json.dumps(described, indent=1, ensure_ascii=False) + "\n", "utf-8"
+    )
 
 
 def load_model(folder: Path) -> tuple[AlexNet, Moments, dict[str, Any]]:
     """The net, the moments and model.json. Raises InputError where they are damaged."""
     tensors, _ = load(folder / "model.safetensors")
     try:
-        described = json.loads((folder / "model.json").read_text())
+        described = json.loads((folder / "model.json").read_text(encoding="utf-8"))
         net = AlexNet(**described["net"])
         moments = Moments(*(tensors.pop(f.name).numpy() for f in fields(Moments)))
         net.load_state_dict(tensors)

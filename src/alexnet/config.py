@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -24,10 +24,10 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from alexnet.errors import InputError
-from alexnet.scratch import record_run
+from alexnet.scratch import CHECKOUT, record_run
 
-CHECKOUT = Path(__file__).resolve().parents[2]
-GROUPS = ("dataset", "model", "recipe", "executor", "launcher")
+PRESETS = ("dataset", "model", "recipe")
+GROUPS = (*PRESETS, "executor", "launcher")
 
 Layout = StrEnum("Layout", ["archives", "folder"])
 Resample = StrEnum("Resample", ["bicubic", "area"])
@@ -49,7 +49,7 @@ class Drawn:
 @dataclass
 class Dataset:
     layout: Layout = MISSING  # archives: as ILSVRC-2012 is downloaded; folder: train/ and val/
-    root: str = MISSING  # relative to the checkout; IMAGENET_ROOT in the environment goes before it
+    root: str = MISSING  # relative to the main checkout; IMAGENET_ROOT goes before it
     seed: int = MISSING  # of the drawing and of the one global shuffle
     resample: Resample = MISSING  # bicubic, or area: the 2012 code's choice
     pixels: Pixels = MISSING  # raw, or jpeg: quality 95
@@ -128,7 +128,7 @@ class Config:
     recipe: Recipe = field(default_factory=Recipe)
     executor: dict[str, Any] = field(default_factory=dict)
     launcher: Launcher = field(default_factory=Launcher)
-    choices: dict[str, str] = field(default_factory=dict)  # group → the file of conf/ it came from
+    choices: dict[str, str] = field(default_factory=dict)  # dataset, model, recipe: names chosen
 
 
 def stage(main: Callable[[Config], None]) -> Callable[[], None]:
@@ -141,6 +141,7 @@ def stage(main: Callable[[Config], None]) -> Callable[[], None]:
         os.environ["HYDRA_FULL_ERROR"] = "1"  # raise to here: Hydra itself would print many lines
         with _errors_in_one_line():
             os.chdir(CHECKOUT)
+            sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
             _store(_params())
             hydra.main(str(CHECKOUT / "conf"), "params", version_base="1.3")(job)()
 
@@ -150,10 +151,13 @@ def stage(main: Callable[[Config], None]) -> Callable[[], None]:
             strict = OmegaConf.merge(OmegaConf.structured(Config), plain)  # no +key goes by
             config: Any = OmegaConf.to_object(strict)
             chosen = HydraConfig.get().runtime.choices
-            config.choices = {group: chosen[group] for group in GROUPS}
+            config.choices = {group: chosen[group] for group in PRESETS}
+            if min(config.seed, config.dataset.seed) < 0:
+                raise InputError("seed and dataset.seed must not be negative", "choose 0 or more")
             started = time.time()
             main(config)
-            record_run(Path(sys.argv[0]).stem, started)
+            with suppress(OSError):  # the work is done: its record must not undo that
+                record_run(Path(sys.argv[0]).stem, started)
 
     return run
 
@@ -172,13 +176,13 @@ def _errors_in_one_line() -> Iterator[None]:
     except BrokenExecutor as error:
         sys.exit(f"error: a worker was killed ({error}); mend: run again, with fewer workers")
     except KeyboardInterrupt:
-        sys.exit("stopped; what was finished is kept, the same command goes on from there")
+        sys.exit("stopped; the same command goes on, in resize and train from where they were")
 
 
 def _params() -> dict[str, Any]:
     try:
         params = OmegaConf.to_container(OmegaConf.load("params.yaml"))
-    except (FileNotFoundError, YAMLError) as error:
+    except (OSError, ValueError, YAMLError) as error:
         raise InputError(
             f"params.yaml cannot be read: {error}", "git checkout params.yaml"
         ) from None

@@ -11,6 +11,7 @@ from alexnet.errors import InputError
 
 def pick_device(name: str) -> torch.device:
     """`name`, or for "auto" a GPU where there is one. Raises InputError where there is no such."""
+    torch.backends.cudnn.allow_tf32 = False  # float32 is float32, LRN's sums among them
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

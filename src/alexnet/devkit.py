@@ -50,19 +50,23 @@ def read_devkit(path: Path) -> tuple[list[Synset], list[int], list[int]]:
 
     Raises InputError where the archive is damaged or its ids have gaps.
     """
+    again = "download the devkit again"
     try:
-        with tarfile.open(path) as tar:
+        with tarfile.open(fileobj=io.BytesIO(gzip.decompress(path.read_bytes()))) as tar:
             meta = scipy.io.loadmat(io.BytesIO(_member(tar, "meta.mat")), squeeze_me=True)
-            truth = _member(tar, TRUTH).split()
-    except (tarfile.TarError, OSError, EOFError, ValueError, KeyError) as error:
-        raise InputError(f"{path} cannot be read: {error}", "download the devkit again") from None
-    # the leaves come first, with ids 1 … n; the inner nodes of the hierarchy have children
-    leaves = [s for s in np.atleast_1d(meta["synsets"]) if int(s["num_children"]) == 0]
-    leaves.sort(key=lambda s: int(s["ILSVRC2012_ID"]))
-    synsets = [Synset(int(s["ILSVRC2012_ID"]), str(s["WNID"]), str(s["words"])) for s in leaves]
+            truth = [int(line) for line in _member(tar, TRUTH).split()]
+        # the leaves come first, with ids 1 … n; the inner nodes of the hierarchy have children
+        leaves = [s for s in np.atleast_1d(meta["synsets"]) if int(s["num_children"]) == 0]
+        leaves.sort(key=lambda s: int(s["ILSVRC2012_ID"]))
+        synsets = [Synset(int(s["ILSVRC2012_ID"]), str(s["WNID"]), str(s["words"])) for s in leaves]
+        counts = [int(s["num_train_images"]) for s in leaves]
+    except Exception as error:  # scipy raises whatever a damaged byte leads it to
+        raise InputError(f"{path} cannot be read: {error!r}", again) from None
     if [s.devkit_id for s in synsets] != list(range(1, len(synsets) + 1)):
-        raise InputError(f"{path}: the ids of its classes have gaps", "download the devkit again")
-    return synsets, [int(line) - 1 for line in truth], [int(s["num_train_images"]) for s in leaves]
+        raise InputError(f"{path}: the ids of its classes have gaps", again)
+    if not truth or not 1 <= min(truth) <= max(truth) <= len(synsets):
+        raise InputError(f"{path}: the ground truth names classes that are none", again)
+    return synsets, [devkit_id - 1 for devkit_id in truth], counts
 
 
 def _member(tar: tarfile.TarFile, name: str) -> bytes:

@@ -65,11 +65,16 @@ def _unzip(data: bytes) -> bytes:
 
 
 def _upright(picture: Image.Image, apply_exif: bool, odd: list[str]) -> Image.Image:
-    turn = picture.getexif().get(0x0112, 1)
+    try:
+        turn = picture.getexif().get(0x0112, 1)
+        upright = ImageOps.exif_transpose(picture) if apply_exif else picture
+    except Exception as error:  # of the notes beside the pixels only: the picture is whole
+        odd.append(f"EXIF unreadable ({type(error).__name__}), ignored")
+        return picture
     if turn not in range(2, 9):
         return picture
     odd.append(f"EXIF orientation {turn}, {'applied' if apply_exif else 'ignored'}")
-    return ImageOps.exif_transpose(picture) if apply_exif else picture
+    return upright
 
 
 def _rgb(picture: Image.Image, odd: list[str]) -> Image.Image:

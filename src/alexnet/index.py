@@ -8,9 +8,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from alexnet.errors import InputError
+
 ROW = np.dtype(
     [("label", "<i4"), ("archive", "<i4"), ("offset", "<i8"), ("size", "<i8"), ("name", "S96")]
 )
+COLUMNS = ["label", "devkit_id", "wnid", "words"]
 Rows = npt.NDArray[np.void]
 
 
@@ -46,22 +49,31 @@ def save_index(index: Index, folder: Path) -> None:
     for split, rows in index.splits.items():
         np.save(folder / f"{split}.npy", rows)
     archives = [{"path": path, "size": size} for path, size in index.archives]
-    (folder / "archives.json").write_text(json.dumps(archives, indent=1) + "\n")
-    with (folder / "classes.csv").open("w", newline="") as file:
+    (folder / "archives.json").write_text(json.dumps(archives, indent=1) + "\n", "utf-8")
+    with (folder / "classes.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["label", "devkit_id", "wnid", "words"])
+        writer.writerow(COLUMNS)
         for label, synset in enumerate(index.synsets):
             writer.writerow([label, synset.devkit_id, synset.wnid, synset.words])
 
 
 def load_index(folder: Path) -> Index:
-    """What `save_index` wrote."""
-    splits = {path.stem: np.load(path) for path in sorted(folder.glob("*.npy"))}
-    archives = json.loads((folder / "archives.json").read_text())
-    return Index(splits, [(a["path"], a["size"]) for a in archives], load_synsets(folder))
+    """What `save_index` wrote. Raises InputError where it is missing or damaged."""
+    try:
+        splits = {split: np.load(folder / f"{split}.npy") for split in ("train", "val")}
+        archives = json.loads((folder / "archives.json").read_text(encoding="utf-8"))
+        return Index(splits, [(a["path"], a["size"]) for a in archives], load_synsets(folder))
+    except (OSError, ValueError, EOFError, KeyError, TypeError) as error:
+        raise InputError(f"{folder} holds no index: {error!r}", "dvc repro -f index") from None
 
 
 def load_synsets(folder: Path) -> list[Synset]:
-    """The classes in label order."""
-    with (folder / "classes.csv").open(newline="") as file:
-        return [Synset(int(r["devkit_id"]), r["wnid"], r["words"]) for r in csv.DictReader(file)]
+    """The classes in label order. Raises InputError where classes.csv is missing or damaged."""
+    try:
+        with (folder / "classes.csv").open(newline="", encoding="utf-8") as file:
+            rows = csv.DictReader(file)
+            if rows.fieldnames != COLUMNS:
+                raise KeyError(f"columns {rows.fieldnames}")
+            return [Synset(int(row["devkit_id"]), row["wnid"], row["words"]) for row in rows]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{folder} holds no index: {error!r}", "dvc repro -f index") from None

@@ -6,13 +6,10 @@ The bytes follow from the arguments alone: no time, owner, host or number of wor
 import gzip
 import io
 import itertools
-import multiprocessing
 import os
 import secrets
 import shutil
-import signal
 import tarfile
-import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -27,6 +24,7 @@ from alexnet.drawings import draw
 from alexnet.errors import InputError
 from alexnet.progress import track
 from alexnet.shapes import CLASSES
+from alexnet.workers import follow_parent
 
 AHEAD = 64  # files drawn but not yet written: what bounds the memory
 VAL_INDEX = 1_000_000  # val drawings are counted from here, so that none is also a train drawing
@@ -137,6 +135,7 @@ def _val_jobs(seed: int, classes: int, truth: list[int]) -> Iterator[Job]:
 
 
 def _drawn_file(job: Job) -> bytes:
+    follow_parent()
     picture = Image.fromarray(draw(job.seed, job.label, job.number))
     match job.odd:
         case "cmyk":
@@ -190,26 +189,13 @@ def _zipped(data: bytes) -> bytes:
 
 
 def _write_images(folder: Path, train: list[Job], val: list[Job], workers: int | None) -> None:
-    with ProcessPoolExecutor(workers, initializer=_follow_parent) as pool:
+    with ProcessPoolExecutor(workers) as pool:
         drawn = _drawn_files(pool, [*train, *val])
         files = track(drawn, len(train) + len(val), "drawing the miniature")
         _write_train(folder / "ILSVRC2012_img_train.tar", itertools.islice(files, len(train)))
         with _tar(folder / "ILSVRC2012_img_val.tar") as tar:
             for job, data in files:
                 _add(tar, job.name, io.BytesIO(data), len(data))
-
-
-def _follow_parent() -> None:
-    """In a worker: end with the parent, even a killed one, and leave Ctrl-C to it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_after_parent, daemon=True).start()
-
-
-def _end_after_parent() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
 
 
 def _drawn_files(pool: ProcessPoolExecutor, jobs: list[Job]) -> Iterator[tuple[Job, bytes]]:
@@ -245,6 +231,3 @@ def _add(tar: tarfile.TarFile, name: str, file: BinaryIO, size: int) -> None:
     member = tarfile.TarInfo(name)  # owned by 0, written at 0
     member.size = size
     tar.addfile(member, file)
-
-
-ODD_FILES = odd_files(len(CLASSES))

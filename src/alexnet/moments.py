@@ -15,6 +15,7 @@ from PIL import Image
 
 from alexnet.errors import InputError
 from alexnet.shards import SIDE, Shards
+from alexnet.workers import follow_parent
 
 DIGITS = 10  # of an eigenpair: what differs between linear algebra libraries lies below
 
@@ -54,6 +55,7 @@ def sums_of(images: Iterable[npt.NDArray[np.uint8]]) -> Sums:
 
 def sums_of_shard(folder: Path, n: int) -> Sums:
     """The sums over shard `n` of the split in `folder`. Raises InputError where it is damaged."""
+    follow_parent()
     shards = Shards(folder)
     records = shards.records_of(n)
     return sums_of(shards.read(record) for record in records)

@@ -1,4 +1,4 @@
-"""The one source of randomness: Philox 4×32-10, without state.
+"""The randomness of training: Philox 4×32-10, without state.
 
 Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (2011). Keyed by (seed, stream, step,
 unit), so any number of workers, ranks, devices and resumes draws the same numbers.

@@ -15,6 +15,7 @@ from alexnet.images import UnreadableImageError, square
 from alexnet.index import Rows
 from alexnet.scratch import write_atomically
 from alexnet.shards import RECORDS_A_SHARD, SIDE, Pixels, write_manifest, write_shard
+from alexnet.workers import follow_parent
 
 Ledger = list[dict[str, Any]]
 
@@ -48,7 +49,7 @@ def resize(pool: Executor, jobs: list[Job], done: Callable[[int], None]) -> None
 
     Raises InputError naming the first unreadable image where `on_error` is "fail".
     """
-    waiting = [job for job in jobs if not _entry(job).exists()]
+    waiting = [job for job in jobs if not (_entry(job).exists() and job.path.exists())]
     done(sum(len(job.rows) for job in jobs) - sum(len(job.rows) for job in waiting))
     try:
         for job, _ in zip(waiting, pool.map(resize_shard, waiting), strict=True):
@@ -60,6 +61,7 @@ def resize(pool: Executor, jobs: list[Job], done: Callable[[int], None]) -> None
 
 def resize_shard(job: Job) -> None:
     """Write one shard; its entry of the manifest, beside the split, says that it is done."""
+    follow_parent()
     odd: Ledger = []
     shard = write_shard(job.path, _squares(job, odd), job.pixels)
     entry = shard | {"first": job.first, "odd": odd}
@@ -67,11 +69,17 @@ def resize_shard(job: Job) -> None:
 
 
 def join(folder: Path, rows: Rows, jobs: list[Job]) -> dict[str, Any]:
-    """Join the finished shards of a split under one manifest, which is returned."""
+    """Join the finished shards of a split under one manifest, which is returned.
+
+    Raises InputError where every image was skipped.
+    """
     shards = [json.loads(_entry(job).read_text()) for job in jobs]
     odd = [entry for shard in shards for entry in shard.pop("odd")]
     labels = rows["label"].astype(np.int32)
     labels[[entry["record"] for entry in odd if entry["done"] == "skipped"]] = -1
+    if (labels < 0).all():
+        why = odd[0]["what"] if odd else "there is none"
+        raise InputError(f"no image of {folder.name} is readable: {why}", "look at the raw images")
     return write_manifest(folder, labels, jobs[0].pixels, shards, odd)
 
 

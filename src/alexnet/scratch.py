@@ -35,9 +35,10 @@ def fingerprint(*parts: object) -> str:
 
 
 def sources() -> list[Path]:
-    """The files of the package that are in use; not config's, whose effect comes by parameters."""
+    """This script and the package's files in use; config's effect comes by parameters."""
     loaded = {name: module for name, module in sys.modules.items() if name.startswith("alexnet.")}
-    return [Path(str(loaded[name].__file__)) for name in sorted(loaded) if name != "alexnet.config"]
+    names = [name for name in sorted(loaded) if name != "alexnet.config"]
+    return [Path(sys.argv[0]), *(Path(str(loaded[name].__file__)) for name in names)]
 
 
 @contextmanager
@@ -55,7 +56,7 @@ def scratch(stage: str, mark: str) -> Iterator[Path]:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Wait for the lock file `path`, and say so; the system frees it however the process ends."""
+    """Wait for the lock file `path`, and say so; freed when this process and its workers end."""
     with path.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -95,9 +96,9 @@ def record_run(stage: str, started: float) -> None:
         "python": platform.python_version(),
         "packages": {d.name: d.version for d in distributions() if d.name in PACKAGES},
     }
-    folder = home() / ".scratch" / stage
-    folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / "run.json", json.dumps(run, indent=1).encode() + b"\n")
+    path = home() / ".scratch" / stage / "run.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(run, indent=1) + "\n")
 
 
 def moved_into(folder: Path, work: Path, names: list[str]) -> None:

@@ -7,6 +7,7 @@ their XXH3 checksum. The bytes are a function of the input alone.
 import hashlib
 import io
 import json
+import resource
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -26,9 +27,14 @@ RECORDS_A_SHARD = 1024
 RECORDS_A_TRANSACTION = 128
 CHECKSUM_BYTES = 8
 MAP_BYTES = 2 * RECORDS_A_SHARD * SIDE * SIDE * 3
-MEND = "dvc repro -f resize"
 
 Pixels = npt.NDArray[np.uint8]
+
+
+def mend(path: Path) -> str:
+    """The command that makes a damaged output anew: DVC's cache holds the same file, so it too."""
+    return f'find "$(dvc cache dir)" -samefile {path} -delete; dvc repro -f resize'
+
 
 _environments: dict[tuple[int, int], lmdb.Environment] = {}  # by device and inode
 
@@ -92,14 +98,16 @@ class Shards:
         try:
             self.manifest = json.loads((folder / "manifest.json").read_text())
             self.labels: npt.NDArray[np.int32] = np.load(folder / "labels.npy")
-        except (OSError, ValueError, EOFError) as error:
-            raise InputError(f"{folder} is not a split of shards: {error}", MEND) from None
+            self._firsts = [shard["first"] for shard in self.manifest["shards"]]
+            self._as_jpeg = self.manifest["pixels"] == "jpeg"
+        except (OSError, ValueError, EOFError, KeyError, TypeError) as error:
+            what = f"{folder} is not a split of shards: {error!r}"
+            raise InputError(what, "dvc repro -f resize") from None
+        _allow_open_files()
         self.folder = folder
         self.records = np.flatnonzero(self.labels >= 0)
-        self._firsts = [shard["first"] for shard in self.manifest["shards"]]
         self._checked = np.zeros(len(self.labels), bool)
         self._transactions: dict[int, lmdb.Transaction] = {}
-        self._as_jpeg = self.manifest["pixels"] == "jpeg"
 
     def __len__(self) -> int:
         return len(self.records)
@@ -116,13 +124,17 @@ class Shards:
         Its checksum is compared on the first visit. Raises InputError naming shard and record.
         """
         shard = int(np.searchsorted(self._firsts, record, side="right")) - 1
-        value = self._transaction(shard).get(_key(record))
+        path = self._path(shard)
+        try:
+            value = self._transaction(shard).get(_key(record))
+        except lmdb.Error as error:
+            raise InputError(f"{path}: record {record} is damaged: {error}", mend(path)) from None
         if value is None:
-            raise InputError(f"{self._path(shard)} lacks record {record}", MEND)
+            raise InputError(f"{path} lacks record {record}", mend(path))
         pixels = memoryview(value)[:-CHECKSUM_BYTES]
         if not self._checked[record]:
             if xxhash.xxh3_64_digest(pixels) != bytes(value[-CHECKSUM_BYTES:]):
-                raise InputError(f"{self._path(shard)}: record {record} is damaged", MEND)
+                raise InputError(f"{path}: record {record} is damaged", mend(path))
             self._checked[record] = True
         if self._as_jpeg:
             return np.asarray(Image.open(io.BytesIO(pixels)))
@@ -137,7 +149,8 @@ class Shards:
             path = self._path(shard)
             size = path.stat().st_size if path.exists() else 0
             if size != self.manifest["shards"][shard]["bytes"]:  # mapping a short file kills
-                raise InputError(f"{path} has {size:,} bytes, its manifest says otherwise", MEND)
+                what = f"{path} has {size:,} bytes, its manifest says otherwise"
+                raise InputError(what, mend(path))
             self._transactions[shard] = _mapped(path).begin(buffers=True)
         return self._transactions[shard]
 
@@ -153,8 +166,16 @@ def _mapped(path: Path) -> lmdb.Environment:
         if where not in _environments:
             _environments[where] = lmdb.open(str(path), subdir=False, readonly=True, lock=False)
     except lmdb.Error as error:
-        raise InputError(f"{path} is damaged: {error}", MEND) from None
+        if "Too many open files" in str(error):
+            raise InputError(f"{path}: {error}", "ulimit -n 65536") from None
+        raise InputError(f"{path} is damaged: {error}", mend(path)) from None
     return _environments[where]
+
+
+def _allow_open_files() -> None:
+    """ImageNet has more shards than the usual 1,024 files a process may open."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _key(record: int) -> bytes:

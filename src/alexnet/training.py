@@ -22,6 +22,7 @@ from alexnet.progress import Advance, progress
 from alexnet.shards import Shards
 
 Row = dict[str, float]
+NEWEST, BEFORE = "checkpoint.safetensors", "before.safetensors"
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,8 @@ def train(
     A checkpoint after every epoch goes to `folder`; a run that finds one goes on from it to the
     same end, byte for byte on a CPU. Raises InputError when the loss is no longer a number.
     """
+    if recipe.epochs < 1 or recipe.batch_size < 1:
+        raise InputError("recipe.epochs and recipe.batch_size must be 1 or more", "raise them")
     keep_freed_memory()
     run = _Run.of(net, shards, moments, recipe, seed)
     velocities = [torch.zeros_like(weight) for weight in net.parameters()]
@@ -169,7 +172,7 @@ def dropout_masks(
 
 def write_history(path: Path, history: list[Row]) -> None:
     """One row an epoch, as CSV; floats as their shortest exact decimals."""
-    with path.open("w", newline="") as file:
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(history[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(history)
@@ -193,13 +196,24 @@ def _line(row: Row, epochs: int) -> str:
 def _save(folder: Path, net: AlexNet, velocities: list[Tensor], state: State) -> None:
     names = [name for name, _ in net.named_parameters()]
     moving = {f"velocity.{name}": v for name, v in zip(names, velocities, strict=True)}
-    checkpoint.save(folder / "checkpoint.safetensors", net.state_dict() | moving, asdict(state))
+    newest = folder / NEWEST
+    if newest.exists():
+        newest.replace(folder / BEFORE)
+    checkpoint.save(newest, net.state_dict() | moving, asdict(state))
 
 
 def _resume(folder: Path, net: AlexNet, velocities: list[Tensor], start: State) -> State:
-    path = folder / "checkpoint.safetensors"
-    if not path.exists():
-        return start
+    """Take up the newest checkpoint that can be read; without one, start."""
+    for path in (folder / NEWEST, folder / BEFORE):
+        if path.exists():
+            try:
+                return _loaded(path, net, velocities)
+            except InputError as error:
+                print(f"{error}; going on from the one before", flush=True)
+    return start
+
+
+def _loaded(path: Path, net: AlexNet, velocities: list[Tensor]) -> State:
     tensors, saved = checkpoint.load(path)
     names = [name for name, _ in net.named_parameters()]
     for name, velocity in zip(names, velocities, strict=True):

@@ -1,0 +1,44 @@
+"""A run whose first process is killed leaves no worker behind, and no lock held."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from alexnet.scratch import locked
+
+SCRIPT = """
+import sys, time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from alexnet.scratch import locked
+from alexnet.workers import follow_parent
+
+def job(n):
+    follow_parent()
+    print("working", flush=True)
+    time.sleep(600)
+
+if __name__ == "__main__":
+    with locked(Path(sys.argv[1])), ProcessPoolExecutor(2) as pool:
+        list(pool.map(job, range(2)))
+"""
+
+
+def test_workers_end_with_a_killed_parent(tmp_path: Path) -> None:
+    path = Path(__file__).parents[1] / "src"
+    run = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, str(tmp_path / "lock")],
+        stdout=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": str(path)},
+    )
+    assert run.stdout is not None
+    assert [run.stdout.readline() for _ in range(2)] == [b"working\n"] * 2
+    started = time.monotonic()
+    run.send_signal(signal.SIGKILL)
+    run.wait()
+    with locked(tmp_path / "lock"):
+        assert time.monotonic() - started < 20
+    run.stdout.close()
