@@ -30,13 +30,12 @@ MAP_BYTES = 2 * RECORDS_A_SHARD * SIDE * SIDE * 3
 
 Pixels = npt.NDArray[np.uint8]
 
+_environments: dict[tuple[int, int], lmdb.Environment] = {}  # by device and inode
+
 
 def mend(path: Path) -> str:
     """The command that makes a damaged output anew: DVC's cache holds the same file, so it too."""
     return f'find "$(dvc cache dir)" -samefile {path} -delete; dvc repro -f resize'
-
-
-_environments: dict[tuple[int, int], lmdb.Environment] = {}  # by device and inode
 
 
 def write_shard(path: Path, images: Iterable[tuple[int, Pixels]], pixels: str) -> dict[str, Any]:
@@ -94,7 +93,7 @@ class Shards:
     """A split's images, by record number. Open one in each process: LMDB does not cross a fork."""
 
     def __init__(self, folder: Path) -> None:
-        """Raises InputError where the folder is not a split, or a shard's size is wrong."""
+        """Raises InputError where the folder is not a split."""
         try:
             self.manifest = json.loads((folder / "manifest.json").read_text())
             self.labels: npt.NDArray[np.int32] = np.load(folder / "labels.npy")
@@ -121,7 +120,8 @@ class Shards:
     def read(self, record: int) -> Pixels:
         """One record, (256, 256, 3) uint8 RGB; a view of the mapped file where pixels are raw.
 
-        Its checksum is compared on the first visit. Raises InputError naming shard and record.
+        A shard's size is checked before it is mapped, a record's checksum on the first visit.
+        Raises InputError naming shard and record.
         """
         shard = int(np.searchsorted(self._firsts, record, side="right")) - 1
         path = self._path(shard)
