@@ -36,6 +36,15 @@ def test_sums_equal_big_integers(images: Images, sums: Sums) -> None:
     assert sums_of([padded]).products.tolist() == naive
 
 
+def test_white_images_fill_the_16_bits_and_no_more() -> None:
+    """One image more than a small sum holds; an overflow would wrap to nearly nothing."""
+    white = np.full((256, 256, 3), 255, np.uint8)
+    total = sums_of(white for _ in range(2 * 257 + 1))
+    assert total.count == 515
+    assert (total.pixels == 515 * 255).all()
+    assert (total.products == 515 * 255**2 * 256**2).all()
+
+
 def test_brightest_images_do_not_overflow() -> None:
     """14 M white images, the whole of ImageNet: far beyond 2⁵³, still exact."""
     white = sums_of([np.full((256, 256, 3), 255, np.uint8)])
