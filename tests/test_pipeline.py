@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from PIL import Image
+
+from alexnet.drawings import draw
 
 ROOT = Path(__file__).parents[1]
 STAGES = ["index", "resize", "moments", "train", "evaluate", "report"]
@@ -212,6 +215,20 @@ def test_a_queue(checkout: Checkout) -> None:
     assert len(runs) == 3
     assert {row["lr"] for row in runs} == {"0.005", "0.01", "0.03"}
     assert all(row["images"] == "6" and row["top1_error"] for row in runs)
+
+
+def test_a_folder_of_photos(checkout: Checkout, tmp_path: Path) -> None:
+    for n, name in ((n, name) for n in range(6) for name in ("snail", "daisy")):
+        folder = tmp_path / ("train" if n < 4 else "val") / name
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(draw(0, 11 if name == "snail" else 3, n)).save(folder / f"{n}.png")
+    command = "dvc", "exp", "run", "-S", "dataset=folder"
+    assert checkout.stages_run(checkout.run(*command, IMAGENET_ROOT=str(tmp_path))) == STAGES
+    assert json.loads((checkout.folder / "metrics.json").read_text())["images"] == 4
+    with (checkout.folder / "data/index/classes.csv").open() as file:
+        assert [row["words"] for row in csv.DictReader(file)] == ["daisy", "snail"]
+    checkout.run("git", "checkout", "--", ".")
+    checkout.run("dvc", "checkout", "--force")
 
 
 def test_a_killed_training_goes_on_to_the_same_bytes(checkout: Checkout) -> None:
