@@ -204,7 +204,7 @@ def test_a_queue(checkout: Checkout) -> None:
     checkout.run("dvc", "exp", "run", "--queue", "-S", "lr=0.005,0.03")
     checkout.run("dvc", "exp", "run", "--queue", "-S", "conf/dataset/miniature.yaml:pixels=jpeg")
     checkout.run("dvc", "queue", "start")
-    deadline = time.monotonic() + 200
+    deadline = time.monotonic() + 500
     while (said := checkout.run("dvc", "queue", "status")).count("Success") < 3:
         assert "Failed" not in said
         assert time.monotonic() < deadline, said
@@ -271,15 +271,16 @@ def test_damage_is_mended_by_what_the_message_says(checkout: Checkout) -> None:
         ),
         ("executor: processes", "", "params.yaml lacks executor; mend: git checkout params.yaml"),
         ("seed: 0", "sede: 0", "Key 'sede' not in 'Config'"),
+        ("lr: 0.01", "lr: fast", "lr: Value 'fast' of type 'str' could not be converted to Float"),
     ],
-    ids=["no root", "no executor", "unknown parameter"],
+    ids=["no root", "no executor", "unknown parameter", "no number"],
 )
 def test_bad_input_is_one_clear_line(checkout: Checkout, old: str, new: str, says: str) -> None:
     checkout.edit("params.yaml", old, new)
     said = checkout.run("python", "stages/index.py", fails=True)
     checkout.run("git", "checkout", "--", ".")
     assert said.startswith("error: ")
-    assert says in said
+    assert says in " ".join(said.split())
     assert said.count("\n") == 1
 
 

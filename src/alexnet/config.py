@@ -5,6 +5,7 @@ and `lr`; every other value lives in exactly one file of conf/.
 """
 
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -206,8 +207,9 @@ def _first_words(error: Exception) -> str:
     """What Hydra or OmegaConf says, without its lines on search paths and types."""
     cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
     words = str(cause).partition("\n    ")[0].partition("Config search path")[0]
-    key = getattr(cause, "full_key", None)
-    return f"{key}: {words}" if key else words
+    words = words.partition("while composing config:")[2] or words
+    key = re.search(r"full_key: (\S+)", str(error)) or re.search(r"full_key: (\S+)", str(cause))
+    return f"{key[1]}: {words}" if key else words
 
 
 def _mend() -> str:

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import warnings
 import zlib
 
 import numpy as np
@@ -37,10 +38,12 @@ def _decode(data: bytes, odd: list[str]) -> Image.Image:
     if not data:
         raise UnreadableImageError("empty file")
     try:
-        picture = Image.open(io.BytesIO(data), formats=FORMATS)
-        if picture.width * picture.height > MOST_PIXELS:
-            raise UnreadableImageError(f"{picture.width}×{picture.height} is too many pixels")
-        picture.load()
+        with warnings.catch_warnings(action="always", record=True) as told:
+            picture = Image.open(io.BytesIO(data), formats=FORMATS)
+            if picture.width * picture.height > MOST_PIXELS:
+                raise UnreadableImageError(f"{picture.width}×{picture.height} is too many pixels")
+            picture.load()
+        odd += sorted({str(warning.message).strip() for warning in told})
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, zlib.error) as error:
         raise UnreadableImageError(_reason(error)) from None
     if picture.format != "JPEG":
@@ -66,8 +69,9 @@ def _unzip(data: bytes) -> bytes:
 
 def _upright(picture: Image.Image, apply_exif: bool, odd: list[str]) -> Image.Image:
     try:
-        turn = picture.getexif().get(0x0112, 1)
-        upright = ImageOps.exif_transpose(picture) if apply_exif else picture
+        with warnings.catch_warnings(action="error"):  # Pillow warns of what it skips
+            turn = picture.getexif().get(0x0112, 1)
+            upright = ImageOps.exif_transpose(picture) if apply_exif else picture
     except Exception as error:  # of the notes beside the pixels only: the picture is whole
         odd.append(f"EXIF unreadable ({type(error).__name__}), ignored")
         return picture
