@@ -199,7 +199,7 @@ def test_what_decides_speed_alone_reruns_nothing(checkout: Checkout) -> None:
 def test_a_queue(checkout: Checkout) -> None:
     """In DVC's own copies of the checkout, which lack the git-ignored raw data and scratch.
 
-    Another size of the miniature's JPEG shards makes a copy read the raw data, and draw it.
+    JPEG shards make a copy read the raw data, which it finds in the main checkout.
     """
     checkout.run("dvc", "exp", "run", "--queue", "-S", "lr=0.005,0.03")
     checkout.run("dvc", "exp", "run", "--queue", "-S", "conf/dataset/miniature.yaml:pixels=jpeg")
