@@ -131,6 +131,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(
     assert same(resumed, straight)
     said = capsys.readouterr().out
     assert "checkpoint.safetensors cannot be read" in said
+    assert training.checkpoint.load(tmp_path / "before.safetensors")[1]["epoch"] == 2
     assert "going on after epoch 2" in said
 
 

@@ -38,7 +38,8 @@ def sources() -> list[Path]:
     """This script and the package's files in use; config's effect comes by parameters."""
     loaded = {name: module for name, module in sys.modules.items() if name.startswith("alexnet.")}
     names = [name for name in sorted(loaded) if name != "alexnet.config"]
-    return [Path(sys.argv[0]), *(Path(str(loaded[name].__file__)) for name in names)]
+    script = Path(str(sys.modules["__main__"].__file__))  # absolute, unlike sys.argv[0]
+    return [script, *(Path(str(loaded[name].__file__)) for name in names)]
 
 
 @contextmanager

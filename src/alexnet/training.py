@@ -209,7 +209,8 @@ def _resume(folder: Path, net: AlexNet, velocities: list[Tensor], start: State) 
             try:
                 return _loaded(path, net, velocities)
             except InputError as error:
-                print(f"{error}; going on from the one before", flush=True)
+                path.unlink()  # else the next save would keep it in the place of the good one
+                print(f"{error}; going on from the one before, if there is one", flush=True)
     return start
 
 
