@@ -42,5 +42,6 @@ def split(tmp_path_factory: pytest.TempPathFactory, images: Images) -> Shards:
 
 
 @pytest.fixture(autouse=True)
-def _one_thread() -> None:
+def _same_every_time() -> None:
     torch.set_num_threads(1)
+    torch.manual_seed(0)

@@ -9,7 +9,7 @@ from alexnet.model import AlexNet, initialise
 from alexnet.shards import Shards
 from conftest import Images
 
-STD = dict.fromkeys(("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8"), 0.03)
+STD = dict.fromkeys(("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8"), 0.025)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def test_ten_views_are_a_loop_over_slices(
                 with torch.no_grad():
                     outputs.append(net(seen[None].contiguous())[0].double().softmax(0))
         mean_of_logits = (sum(output.log() for output in outputs) / 10).softmax(0)
-        assert (predictions.ten_views[n] - mean_of_logits).abs().max() > 1e-4
+        assert (predictions.ten_views[n] - mean_of_logits).abs().max() > 1e-3
         torch.testing.assert_close(
             predictions.ten_views[n], sum(outputs) / 10, rtol=1e-4, atol=1e-7
         )
