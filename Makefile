@@ -1,11 +1,13 @@
 # make repro · make test · make check: each first makes the environment, .venv, from
-# requirements.lock. `make lock` writes that lock anew from pyproject.toml.
+# requirements.lock; make bench: .venv-bench, from benchmarks/requirements.lock.
+# `make lock` writes the locks anew from pyproject.toml.
 VENV := .venv
+BENCH := .venv-bench
 UV := $(or $(shell command -v uv),.uv/bin/uv)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 unexport VIRTUAL_ENV
 
-.PHONY: repro test check lock
+.PHONY: repro test check bench lock
 repro: $(VENV)/made
 	dvc repro
 
@@ -18,14 +20,31 @@ check: $(VENV)/made
 	mypy --strict src stages
 	@echo "$$(cat src/alexnet/*.py stages/*.py | wc -l) lines in src and stages"
 
+bench: $(BENCH)/made  # make bench ARGS=--quick
+	$(BENCH)/bin/python -m benchmarks $(ARGS)
+
+COMPILE = $(UV) pip compile --universal --python-version 3.11 --upgrade \
+	--generate-hashes --no-emit-index-url --no-header --quiet --output-file
 lock: $(UV)
-	$(UV) pip compile pyproject.toml --group dev --universal --python-version 3.11 --upgrade \
-		--generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements.lock
+	$(COMPILE) requirements.lock pyproject.toml --group dev
+	$(COMPILE) benchmarks/requirements.lock pyproject.toml --group bench \
+		--constraint requirements.lock --override benchmarks/overrides.txt
+	$(COMPILE) benchmarks/ffcv.lock benchmarks/ffcv.in --no-deps
 
 $(VENV)/made: requirements.lock | $(UV)
 	rm -rf $(VENV)
 	$(UV) venv --quiet --python ">=3.11" $(VENV)
 	$(UV) pip sync --python $(VENV)/bin/python --require-hashes requirements.lock
+	$(UV) pip install --quiet --python $(VENV)/bin/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(BENCH)/made: benchmarks/requirements.lock benchmarks/ffcv.lock | $(UV)
+	rm -rf $(BENCH)
+	$(UV) venv --quiet --python ">=3.11" $(BENCH)
+	$(UV) pip sync --python $(BENCH)/bin/python --require-hashes benchmarks/requirements.lock
+	$(UV) pip install --quiet --python $(BENCH)/bin/python --no-deps --no-build-isolation \
+		--require-hashes --requirement benchmarks/ffcv.lock 2>/dev/null \
+		|| echo "bench: without FFCV, which could not be built (benchmarks/README.md says what it needs)"
 	@touch $@
 
 .uv/bin/uv:

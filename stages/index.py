@@ -7,7 +7,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from dataclasses import asdict
 
-from alexnet import archives
+from alexnet import archives, layouts
 from alexnet.config import Config, stage
 from alexnet.index import save_index
 from alexnet.scratch import emptied
@@ -18,11 +18,13 @@ def main(config: Config) -> None:
     dataset = config.dataset
     drawn = asdict(dataset.drawn) if dataset.drawn else None
     root = archives.open_raw(dataset.root, dataset.seed, drawn)
-    walk = {"archives": archives.index_archives, "folder": archives.index_folder}[dataset.layout]
-    index = walk(root, dataset.seed)
+    layout = layouts.find_layout(root) if dataset.layout == "auto" else str(dataset.layout)
+    print(f"index: {layouts.DESCRIPTIONS[layout]} in {root}", flush=True)
+    index = layouts.read_index(root, layout, dataset.seed, dataset.held_out)
     save_index(index, emptied(Path("data/index")))
     images = ", ".join(f"{len(rows):,} {split}" for split, rows in index.splits.items())
-    print(f"index: {images} images of {len(index.synsets):,} classes in {root}")
+    order = layouts.label_order(index)
+    print(f"index: {images} images of {len(index.synsets):,} classes; {order}")
 
 
 if __name__ == "__main__":

@@ -7,23 +7,22 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from functools import partial
 
-from hydra.utils import instantiate
-
 from alexnet import moments
-from alexnet.config import Config, stage
-from alexnet.progress import track
+from alexnet.config import Config, stage, workers
+from alexnet.progress import progress
 from alexnet.scratch import emptied
 from alexnet.shards import Shards
-
-TRAIN = Path("data/shards/train")
 
 
 @stage
 def main(config: Config) -> None:
-    count = len(Shards(TRAIN).manifest["shards"])
-    with instantiate(config.executor) as pool:
-        each = pool.map(partial(moments.sums_of_shard, TRAIN), range(count))
-        total = sum(track(each, count, "moments", "shards"), start=moments.NOTHING)
+    train = Shards(Path("data/shards/train").absolute())
+    count = range(len(train.manifest["shards"]))
+    total = moments.NOTHING
+    with workers(config.executor) as pool, progress(len(train), "moments") as advance:
+        for sums in pool.map(partial(moments.sums_of_shard, train.folder), count):
+            total = total + sums
+            advance(sums.count)
     colour = moments.save_moments(emptied(Path("data/moments")), total)
     means = " / ".join(f"{mean:.1f}" for mean in colour["channel_means"])
     deviations = " / ".join(f"{root:.2f}" for root in colour["sqrt_eigenvalues"])

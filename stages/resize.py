@@ -7,10 +7,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from dataclasses import asdict
 
-from hydra.utils import instantiate
-
 from alexnet import archives, resizing
-from alexnet.config import Config, stage
+from alexnet.config import Config, stage, workers
 from alexnet.index import load_index
 from alexnet.progress import progress
 from alexnet.scratch import fingerprint, moved_into, scratch, sources
@@ -22,23 +20,24 @@ def main(config: Config) -> None:
     dataset = config.dataset
     drawn = asdict(dataset.drawn) if dataset.drawn else None
     root = archives.open_raw(dataset.root, dataset.seed, drawn)
-    index = load_index(Path("data/index"))
+    folder = Path("data/index").absolute()
+    index = load_index(folder)
     archives.check_unchanged(root, index.archives)
-    inputs = sorted(Path("data/index").iterdir())
+    inputs = sorted(folder.iterdir())
     with scratch("resize", fingerprint(asdict(dataset), *inputs, *sources())) as work:
         for split, rows in index.splits.items():
-            (work / split).mkdir(exist_ok=True)
             jobs = resizing.shard_jobs(
-                work / split,
-                rows,
+                work,
+                len(rows),
+                index=folder,
                 root=root,
-                archives=index.archives,
+                split=split,
                 resample=dataset.resample,
                 pixels=dataset.pixels,
                 apply_exif=dataset.apply_exif,
                 on_error=dataset.on_error,
             )
-            with instantiate(config.executor) as pool, progress(len(rows), f"resize {split}") as go:
+            with workers(config.executor) as pool, progress(len(rows), f"resize {split}") as go:
                 resizing.resize(pool, jobs, go)
             print(f"resize: {split}: {summary(resizing.join(work / split, rows, jobs))}")
         moved_into(Path("data/shards"), work, list(index.splits))

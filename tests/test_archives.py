@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from alexnet import archives, miniature
-from alexnet.archives import DEVKIT, TRAIN_TAR, VAL_TAR, index_archives, index_folder, read_image
-from alexnet.devkit import read_devkit, write_devkit
+from alexnet.archives import read_image
 from alexnet.errors import InputError
-from alexnet.index import Index, load_index, save_index
+from alexnet.ilsvrc import DEVKIT, TRAIN_TAR, VAL_TAR
+from alexnet.index import Index
+from alexnet.layouts import read_index
 from alexnet.shapes import CLASSES
 
 
@@ -26,7 +27,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def index(root: Path) -> Index:
-    return index_archives(root, seed=1)
+    return read_index(root, "archives", 1, 0.5)
 
 
 def test_labels_are_devkit_ids_minus_one(index: Index) -> None:
@@ -61,47 +62,10 @@ def test_val_labels_are_the_ground_truth(root: Path, index: Index) -> None:
 
 
 def test_train_is_shuffled_by_the_seed_alone(root: Path, index: Index) -> None:
-    again, other = index_archives(root, seed=1), index_archives(root, seed=2)
+    again, other = read_index(root, "archives", 1, 0.5), read_index(root, "archives", 2, 0.5)
     assert np.array_equal(again.splits["train"], index.splits["train"])
     assert not np.array_equal(other.splits["train"], index.splits["train"])
     assert sorted(other.splits["train"]["offset"]) == sorted(index.splits["train"]["offset"])
-
-
-def test_saved_and_loaded(tmp_path: Path, index: Index) -> None:
-    save_index(index, tmp_path)
-    loaded = load_index(tmp_path)
-    assert loaded.synsets == index.synsets
-    assert loaded.archives == index.archives
-    assert np.array_equal(loaded.splits["val"], index.splits["val"])
-
-
-@pytest.mark.parametrize("name", ["train.npy", "archives.json", "classes.csv"])
-def test_a_damaged_index_names_its_mend(tmp_path: Path, index: Index, name: str) -> None:
-    with pytest.raises(InputError, match="mend: dvc repro -f index"):
-        load_index(tmp_path)
-    save_index(index, tmp_path)
-    (tmp_path / name).write_bytes(b"{")
-    with pytest.raises(InputError, match="mend: dvc repro -f index"):
-        load_index(tmp_path)
-
-
-def test_no_damage_to_the_devkit_is_a_traceback(root: Path, tmp_path: Path) -> None:
-    """Every byte counts: gzip's own checksum is compared before anything is believed."""
-    whole = (root / DEVKIT).read_bytes()
-    places = np.random.default_rng(0).integers(10, len(whole), 60)
-    for place in places:
-        harmed = bytearray(whole)
-        harmed[place] ^= 0x10
-        (tmp_path / DEVKIT).write_bytes(harmed)
-        with pytest.raises(InputError, match="download the devkit again"):
-            read_devkit(tmp_path / DEVKIT)
-
-
-def test_a_ground_truth_of_no_class_is_refused(tmp_path: Path) -> None:
-    for label in (-1, 4):
-        write_devkit(tmp_path / DEVKIT, 4, 3, [0, label])
-        with pytest.raises(InputError, match="names classes that are none"):
-            read_devkit(tmp_path / DEVKIT)
 
 
 def cut(path: Path) -> None:
@@ -127,7 +91,7 @@ def test_a_set_that_is_not_whole_is_refused(
     shutil.copytree(root, copy)
     harm(copy)
     with pytest.raises(InputError, match=says):
-        index_archives(copy, seed=1)
+        read_index(copy, "archives", 1, 0.5)
 
 
 def test_a_changed_archive_is_refused(root: Path, tmp_path: Path, index: Index) -> None:
@@ -153,7 +117,7 @@ def tree(root: Path, files: dict[str, bytes]) -> Path:
 def test_a_folder_a_class(tmp_path: Path) -> None:
     files = {f"{split}/{name}/{n}.jpg": f"{split}{name}{n}".encode() for split in ("train", "val")
              for name in ("zebra", "ant") for n in range(2)}  # fmt: skip
-    index = index_folder(tree(tmp_path, files), seed=0)
+    index = read_index(tree(tmp_path, files), "folder", 0, 0.5)
     assert [synset.wnid for synset in index.synsets] == ["ant", "zebra"]
     for split, rows in index.splits.items():
         assert len(rows) == 4
@@ -168,7 +132,7 @@ def test_a_folder_a_class(tmp_path: Path) -> None:
 
 def test_hidden_files_are_no_classes_and_no_images(tmp_path: Path) -> None:
     names = ("train/a/1.jpg", "val/a/1.jpg", "train/.cache/x.jpg", "train/a/.DS_Store")
-    index = index_folder(tree(tmp_path, dict.fromkeys(names, b"1")), seed=0)
+    index = read_index(tree(tmp_path, dict.fromkeys(names, b"1")), "folder", 0, 0.5)
     assert [synset.wnid for synset in index.synsets] == ["a"]
     assert [bytes(row["name"]) for row in index.splits["train"]] == [b"1.jpg"]
     archives.check_unchanged(tmp_path, index.archives)
@@ -177,9 +141,13 @@ def test_hidden_files_are_no_classes_and_no_images(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "says"),
     [
-        ({"a.jpg": b""}, "train is missing"),
+        ({"val/a/1.jpg": b""}, "train is missing"),
         ({"train/a/1.jpg": b"1"}, "val is missing"),
-        ({"train/a/1.jpg": b"1", "val/b/1.jpg": b"1"}, "val/b is a class that"),
+        ({"train/a/1.jpg": b"1", "val/b/1.jpg": b"1"}, "val/b holds b, not a class"),
+        ({"a.jpg": b""}, "a.jpg is not a class folder"),
+        ({"a/1.jpg": b"1", "a/2.jpg": b"1", "README": b""}, "README is not a class folder"),
+        ({"train/a/1.jpg": b"1", "train/b/.x": b"", "val/a/1.jpg": b"1"}, "b holds no image"),
+        ({"train/a/1.jpg": b"1", "val/.x": b""}, "val is empty"),
         ({"train/a/1.jpg": b"1", "val/1.jpg": b"1"}, "val/1.jpg is not a class folder"),
         ({"train/a/b/1.jpg": b"1", "val/a/1.jpg": b"1"}, "train/a/b is not an image"),
         ({f"train/a/{'long' * 30}.jpg": b"1", "val/a/1.jpg": b"1"}, "longer than 96"),
@@ -187,7 +155,7 @@ def test_hidden_files_are_no_classes_and_no_images(tmp_path: Path) -> None:
 )
 def test_wrong_folders_are_refused(tmp_path: Path, files: dict[str, bytes], says: str) -> None:
     with pytest.raises(InputError, match=f"{says}.*mend:"):
-        index_folder(tree(tmp_path, files), seed=0)
+        read_index(tree(tmp_path, files), "folder", 0, 0.5)
 
 
 def test_the_environment_goes_before_the_root(

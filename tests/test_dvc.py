@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +49,17 @@ def test_deps_are_the_modules_a_stage_imports(stage: str) -> None:
 
 
 def test_no_library_module_imports_config() -> None:
+    """But for the command line, which is an edge, as the stages are."""
     for path in (ROOT / "src/alexnet").glob("*.py"):
-        assert "alexnet.config" not in _names(ast.parse(path.read_text())), path.name
+        imports = "alexnet.config" in _names(ast.parse(path.read_text()))
+        assert imports is (path.name == "cli.py"), path.name
+
+
+def test_workers_of_resize_need_no_torch() -> None:
+    """A worker starts in a fraction of a second, and is killed as cheaply."""
+    known = "import sys, alexnet.resizing; print('torch' in sys.modules, 'hydra' in sys.modules)"
+    told = subprocess.run([sys.executable, "-c", known], capture_output=True, text=True, check=True)
+    assert told.stdout.split() == ["False", "False"]
 
 
 @pytest.mark.parametrize("stage", STAGES)

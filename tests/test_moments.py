@@ -1,9 +1,11 @@
 import json
+import operator
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from alexnet import moments
 from alexnet.errors import InputError
@@ -25,17 +27,47 @@ def sums(images: Images) -> Sums:
     return sums_of(images)
 
 
-def test_sums_equal_big_integers(images: Images, sums: Sums) -> None:
-    few = images[:3]
-    exact = few[0].astype(object) + few[1].astype(object) + few[2].astype(object)
-    assert (sums_of(few).pixels == exact).all()
-    flat = few[:1].reshape(-1, 3)[:2000].tolist()
-    naive = [[sum(p[i] * p[j] for p in flat) for j in range(3)] for i in range(3)]
-    padded = np.zeros((256, 256, 3), np.uint8)
-    padded.reshape(-1, 3)[:2000] = flat
-    assert sums_of([padded]).products.tolist() == naive
+@pytest.fixture(params=["int8", "float64"])
+def fold(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of the two ways to sum products; the first only where the processor can."""
+    if request.param == "int8" and not moments.int8_is_exact():
+        pytest.skip("no exact int8 products on this processor")
+    monkeypatch.setattr(moments, "int8_is_exact", lambda: request.param == "int8")
 
 
+@pytest.mark.usefixtures("fold")
+def test_sums_equal_big_integers(images: Images) -> None:
+    """Each of the 196,608 pixel sums, and of the 9 products of channels, in Python's integers."""
+    few = [*images[:2], np.full((256, 256, 3), 255, np.uint8), np.zeros((256, 256, 3), np.uint8)]
+    sums = sums_of(few)
+    exact = sum((image.astype(object) for image in few[1:]), start=few[0].astype(object))
+    assert (sums.pixels == exact).all()
+    channels = list(zip(*np.concatenate(few).reshape(-1, 3).tolist(), strict=True))
+    products = [[sum(map(operator.mul, a, b)) for a in channels] for b in channels]
+    assert sums.products.tolist() == products
+    assert mean_image(sums).tolist() == [
+        [[float(np.float32(Fraction(total, len(few)))) for total in pixel] for pixel in row]
+        for row in exact.tolist()
+    ]
+
+
+def test_a_processor_that_saturates_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As AVX2 does without VNNI: two neighbouring products are added in 16 bits."""
+
+    def saturating(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        products = a.long()[:, :, None] * b.long()[None]
+        pairs = products.reshape(len(a), -1, 2, b.shape[1]).sum(2).clamp(-(2**15), 2**15 - 1)
+        return pairs.sum(1).int()
+
+    moments.int8_is_exact.cache_clear()
+    monkeypatch.setattr(torch, "_int_mm", saturating)
+    try:
+        assert not moments.int8_is_exact()
+    finally:
+        moments.int8_is_exact.cache_clear()
+
+
+@pytest.mark.usefixtures("fold")
 def test_white_images_fill_the_16_bits_and_no_more() -> None:
     """One image more than a small sum holds; an overflow would wrap to nearly nothing."""
     white = np.full((256, 256, 3), 255, np.uint8)
@@ -95,6 +127,22 @@ def test_saved_and_loaded(tmp_path: Path, sums: Sums) -> None:
     assert loaded.eigenvalues.tolist() == colour["eigenvalues"]
     assert "0–255" in json.loads((tmp_path / "moments.json").read_text())["units"]
     assert (tmp_path / "eigenvalues.csv").read_text().count("\n") == 4
-    (tmp_path / "moments.json").write_text("{")
-    with pytest.raises(InputError, match="dvc repro -f moments"):
-        moments.load_moments(tmp_path)
+
+
+def test_changed_moments_are_refused(tmp_path: Path, sums: Sums) -> None:
+    colour = moments.save_moments(tmp_path, sums)
+    saved = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    mean, pairs = tmp_path / "mean_image.npy", tmp_path / "moments.json"
+    first = str(colour["eigenvalues"][0]).encode()
+    harms = [
+        (pairs, b"{"),
+        (pairs, saved[pairs].replace(first, b"1.5" + first[3:])),
+        (mean, saved[mean][:-1] + bytes([saved[mean][-1] ^ 1])),
+        (mean, saved[mean][:-8]),
+    ]
+    for path, harmed in harms:
+        path.write_bytes(harmed)
+        with pytest.raises(InputError, match="dvc repro -f moments"):
+            moments.load_moments(tmp_path)
+        path.write_bytes(saved[path])
+    moments.load_moments(tmp_path)

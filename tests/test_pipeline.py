@@ -261,6 +261,50 @@ def test_damage_is_mended_by_what_the_message_says(checkout: Checkout) -> None:
     assert checkout.run("dvc", "status") == "Data and pipelines are up to date.\n"
 
 
+def alexnet(checkout: Checkout, *arguments: str, fails: bool = False) -> str:
+    """What the command line says, of this copy and not of the checkout that is installed."""
+    command = "python", "-m", "alexnet", *arguments
+    return checkout.run(*command, fails=fails, PYTHONPATH=str(checkout.folder / "src"))
+
+
+def test_verify(checkout: Checkout) -> None:
+    assert alexnet(checkout, "verify").splitlines()[-1] == "verify: data/ is as it was written"
+    mean = checkout.folder / "data/moments/mean_image.npy"
+    whole = mean.read_bytes()
+    mean.unlink()  # a link into DVC's cache: never written in place
+    mean.write_bytes(whole[:-1] + b"?")
+    said = alexnet(checkout, "verify", fails=True).splitlines()
+    assert "mean_image.npy was changed" in said[0]
+    assert said[-1] == "verify: 1 problem"
+    checkout.run("dvc", "checkout", "--force")
+    said = alexnet(checkout, "verify", "--md5", fails=True)
+    assert said.startswith("error: the miniature is drawn")
+
+
+def test_inspect_moments(checkout: Checkout, tmp_path: Path) -> None:
+    said = alexnet(checkout, "inspect", "moments", "--pictures", str(tmp_path / "pictures"))
+    colour = json.loads((checkout.folder / "data/moments/moments.json").read_text())
+    assert all(f"{mean:.2f}" in said for mean in colour["channel_means"])
+    assert all(f"{root:.2f}" in said for root in colour["sqrt_eigenvalues"])
+    assert "121.78" in said  # ImageNet's, beside
+    for name in ("mean_image", "eigenpairs", "relit"):
+        with Image.open(tmp_path / "pictures" / f"{name}.png") as picture:
+            assert min(picture.size) > 100
+
+
+def test_doctor(checkout: Checkout, tmp_path: Path) -> None:
+    said = " ".join(alexnet(checkout, "doctor").split())
+    assert "ILSVRC-2012 archives as downloaded in " in said
+    assert "classes 3" in said
+    assert "train images 18, " in said
+    assert "to be written 0.00 GB as raw shards" in said
+    assert "free disk" in said
+    said = alexnet(checkout, "doctor", "dataset=folder", fails=True)
+    assert "raw/folder does not exist; mend: set IMAGENET_ROOT" in said
+    assert said.count("\n") == 1
+    assert "Key 'nonsense' not in" in alexnet(checkout, "doctor", "nonsense=1", fails=True)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [

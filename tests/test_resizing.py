@@ -1,17 +1,22 @@
 """From a folder of files to shards: the same bytes however many workers and interruptions."""
 
 import io
+import pickle
+import shutil
+import subprocess
+import sys
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from alexnet.archives import index_folder
 from alexnet.errors import InputError
-from alexnet.index import Index
+from alexnet.index import load_index, save_index
+from alexnet.layouts import read_index
 from alexnet.resizing import Job, join, resize, resize_shard, shard_jobs
 from alexnet.shards import Shards, summary
 
@@ -41,25 +46,29 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return top
 
 
-def prepared(root: Path, folder: Path, pool: Executor, **how: Any) -> dict[str, Any]:
-    index = index_folder(root, seed=1)
-    jobs = _jobs(index, root, folder, **how)
+def prepared(root: Path, work: Path, pool: Executor, **how: Any) -> dict[str, Any]:
+    jobs = jobs_of(root, work, **how)
     done: list[int] = []
     with pool:
         resize(pool, jobs, done.append)
     assert sum(done) == 12
-    return join(folder, index.splits["train"], jobs)
+    return join(work / "train", load_index(jobs[0].index).splits["train"], jobs)
 
 
-def _jobs(index: Index, root: Path, folder: Path, **how: Any) -> list[Job]:
-    folder.mkdir(exist_ok=True)
-    where = {"root": root, "archives": index.archives}
-    return shard_jobs(folder, index.splits["train"], records=3, **where, **HOW | how)
+def jobs_of(root: Path, work: Path, **how: Any) -> list[Job]:
+    """The jobs of four shards of three images, with their index beside the photos."""
+    folder = root.with_name(f"{root.name}-index")
+    if not folder.exists():
+        folder.mkdir()
+        save_index(read_index(root, "folder", seed=1, held_out=0.5), folder)
+    where = {"root": root, "index": folder, "split": "train"}
+    (work / "train").mkdir(exist_ok=True)
+    return shard_jobs(work, 12, records=3, **where, **HOW | how)
 
 
 @pytest.fixture(scope="module")
 def straight(root: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    return prepared(root, tmp_path_factory.mktemp("straight") / "train", ThreadPoolExecutor(1))
+    return prepared(root, tmp_path_factory.mktemp("straight"), ThreadPoolExecutor(1))
 
 
 @pytest.mark.parametrize("pool", [ThreadPoolExecutor, ProcessPoolExecutor])
@@ -67,44 +76,44 @@ def straight(root: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
 def test_any_workers_write_the_same_bytes(
     root: Path, tmp_path: Path, straight: dict[str, Any], pool: type[Any], workers: int
 ) -> None:
-    assert prepared(root, tmp_path / "train", pool(workers)) == straight
+    assert prepared(root, tmp_path, pool(workers)) == straight
 
 
 def test_an_interrupted_run_ends_in_the_same_bytes(
     root: Path, tmp_path: Path, straight: dict[str, Any]
 ) -> None:
     """One shard was finished, one was being written when the first run died."""
-    folder = tmp_path / "train"
-    first, second, *_ = _jobs(index_folder(root, seed=1), root, folder)
+    first, *_ = jobs_of(root, tmp_path)
     resize_shard(first)
-    second.path.with_suffix(".part").write_bytes(b"half a shard")
     written = first.path.stat().st_mtime_ns
-    assert prepared(root, folder, ThreadPoolExecutor(1)) == straight
+    killed = tmp_path / "train-unfinished" / "0123456789abcdef"
+    killed.write_bytes(b"half a shard")
+    assert prepared(root, tmp_path, ThreadPoolExecutor(1)) == straight
     assert first.path.stat().st_mtime_ns == written
-    assert not list(folder.glob("*.part"))
+    assert not killed.exists()
 
 
 def test_a_shard_that_has_moved_away_is_written_again(
     root: Path, tmp_path: Path, straight: dict[str, Any]
 ) -> None:
     """A run killed while it handed its results over."""
-    folder = tmp_path / "train"
-    for job in _jobs(index_folder(root, seed=1), root, folder):
+    for job in jobs_of(root, tmp_path):
         resize_shard(job)
         job.path.unlink()
-    assert prepared(root, folder, ThreadPoolExecutor(1)) == straight
-    assert len(list(folder.glob("*.lmdb"))) == 4
+    assert prepared(root, tmp_path, ThreadPoolExecutor(1)) == straight
+    assert len(list((tmp_path / "train").glob("*.lmdb"))) == 4
 
 
 def test_nothing_readable_is_refused(tmp_path: Path) -> None:
-    for name in ("train/a/1.heic", "val/a/1.heic"):
-        (tmp_path / name).parent.mkdir(parents=True)
-        (tmp_path / name).write_bytes(b"no format known here")
-    index = index_folder(tmp_path, seed=0)
-    jobs = _jobs(index, tmp_path, tmp_path / "shards")
+    root, work = tmp_path / "photos", tmp_path / "work"
+    for name in [f"{split}/a/{n}.heic" for split in ("train", "val") for n in range(12)]:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"no format known here")
+    work.mkdir()
+    jobs = jobs_of(root, work)
     resize(ThreadPoolExecutor(1), jobs, lambda n: None)
-    with pytest.raises(InputError, match="no image of shards is readable: not an image"):
-        join(tmp_path / "shards", index.splits["train"], jobs)
+    with pytest.raises(InputError, match="no image of train is readable: not an image"):
+        join(work / "train", load_index(jobs[0].index).splits["train"], jobs)
 
 
 def test_the_ledger_names_every_odd_file(
@@ -117,7 +126,7 @@ def test_the_ledger_names_every_odd_file(
         ("train/dog", "4.jpg", "skipped"),
     }
     assert summary(straight).startswith("11 images in 4 shards")
-    prepared(root, tmp_path / "train", ThreadPoolExecutor(1))
+    prepared(root, tmp_path, ThreadPoolExecutor(1))
     shards = Shards(tmp_path / "train")
     (skipped,) = [entry for entry in straight["odd"] if entry["done"] == "skipped"]
     assert shards.labels[skipped["record"]] == -1
@@ -126,4 +135,37 @@ def test_the_ledger_names_every_odd_file(
 
 def test_an_unreadable_image_fails_by_name(root: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"train/dog: 4.jpg is unreadable: .*on_error: skip"):
-        prepared(root, tmp_path / "train", ProcessPoolExecutor(2), on_error="fail")
+        prepared(root, tmp_path, ProcessPoolExecutor(2), on_error="fail")
+
+
+def test_a_disk_too_small_is_told_before_work_begins(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=2_000_000))
+    with pytest.raises(InputError, match=r"0.00 GB to write, 0.00 GB free; mend: free the disk"):
+        prepared(root, tmp_path, ThreadPoolExecutor(1))
+    assert not list((tmp_path / "train").iterdir())
+
+
+@pytest.mark.parametrize("limit", [300_000, 1_000_000])
+def test_a_disk_that_fills_up_leaves_no_half_shard(
+    root: Path, tmp_path: Path, straight: dict[str, Any], limit: int
+) -> None:
+    """A limit on the size of a file stands for the disk; then there is room again."""
+    jobs = jobs_of(root, tmp_path)
+    (tmp_path / "jobs").write_bytes(pickle.dumps(jobs))
+    program = (
+        "import pickle, resource, sys; from pathlib import Path; from alexnet import resizing\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))\n"
+        "for job in pickle.loads(Path(sys.argv[1]).read_bytes()): resizing.resize_shard(job)"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "jobs")]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    finished = {path.stem for path in (tmp_path / "train").iterdir()}
+    if limit < 600_000:  # three records of 196 KB do not fit
+        assert "free the disk, run again" in ran.stderr
+        assert finished == set()
+    else:
+        assert (ran.returncode, len(finished)) == (0, 4)
+    assert not list((tmp_path / "train-unfinished").iterdir())
+    assert prepared(root, tmp_path, ThreadPoolExecutor(1)) == straight

@@ -1,17 +1,29 @@
+"""What was written comes back, and no damage gives other pixels or ends the process."""
+
 import gc
 import hashlib
+import io
 import json
+import multiprocessing
+import os
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from alexnet import shards
 from alexnet.errors import InputError
-from alexnet.shards import Shards, write_manifest, write_shard
+from alexnet.shards import SIDE, Shards, write_manifest, write_shard
 from conftest import Images, random_images, write_split
+
+PAGE = 4096
+FAULTS = int(os.environ.get("FAULTS", "150"))
+FORK = multiprocessing.get_context("fork")
 
 
 def test_every_record_comes_back(split: Shards, images: Images) -> None:
@@ -40,6 +52,36 @@ def test_manifest_tells_the_truth_of_the_files(split: Shards) -> None:
 def test_the_same_images_give_the_same_bytes(tmp_path: Path, split: Shards, images: Images) -> None:
     again = write_split(tmp_path / "again", images, [n % 5 for n in range(20)])
     assert again.manifest == split.manifest
+
+
+def written(folder: Path, images: Images, pixels: str) -> Shards:
+    """A split of one shard, its records skipped where they are not of three in a row."""
+    folder.mkdir()
+    kept = [(n, image) for n, image in enumerate(images) if n % 3 != 1]
+    shard = write_shard(folder / "00000.lmdb", kept, pixels) | {"first": 0}
+    labels = np.array([-1 if n % 3 == 1 else n for n in range(len(images))], np.int32)
+    write_manifest(folder, labels, pixels, [shard], [])
+    return Shards(folder)
+
+
+@pytest.mark.parametrize("pixels", ["raw", "jpeg"])
+def test_both_ways_to_store_pixels_come_back_in_the_same_bytes(tmp_path: Path, pixels: str) -> None:
+    """More records than one transaction holds, of noise and of paper, which is tiny as a JPEG."""
+    images = np.concatenate([random_images(4), np.full((196, 256, 256, 3), 255, np.uint8)])
+    split, again = (written(tmp_path / name, images, pixels) for name in ("split", "again"))
+    assert split.records.tolist() == [n for n in range(200) if n % 3 != 1]
+    for record in split.records.tolist():
+        expected = images[record] if pixels == "raw" else through_jpeg(images[record])
+        assert np.array_equal(split.read(record), expected)
+    for name in ("00000.lmdb", "labels.npy", "manifest.json"):
+        assert (split.folder / name).read_bytes() == (again.folder / name).read_bytes()
+    assert list(split.damage(0)) == []
+
+
+def through_jpeg(image: Images) -> Images:
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "JPEG", quality=95, subsampling=0)
+    return np.asarray(Image.open(file))
 
 
 def test_jpeg_records_are_close_and_smaller(tmp_path: Path) -> None:
@@ -73,7 +115,7 @@ def _flip_a_pixel(path: Path) -> None:
     [
         (_flip_a_pixel, "record .* is damaged"),
         (lambda path: path.write_bytes(path.read_bytes()[:-4096]), "bytes"),
-        (lambda path: path.unlink(), "bytes"),
+        (lambda path: path.unlink(), "missing"),
         (lambda path: path.write_bytes(bytes(path.stat().st_size)), "damaged"),
     ],
     ids=["flipped bit", "truncated", "missing", "zeroed"],
@@ -86,21 +128,289 @@ def test_damage_is_one_clear_error(
     harm(folder / "00001.lmdb")
     harmed = Shards(folder)
     with pytest.raises(InputError, match=f"00001.lmdb.*{says}.*mend: .*dvc repro -f resize"):
-        [harmed.read(record) for record in harmed.records]
+        [harmed.read(record) for record in harmed.records.tolist()]
 
 
-def test_a_shard_that_finds_no_room_is_not_there(
+def test_a_shard_that_finds_no_room_says_so(
     tmp_path: Path, images: Images, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shards, "MAP_BYTES", 400_000)
     with pytest.raises(InputError, match=r"cannot be written.*free the disk"):
         write_shard(tmp_path / "00000.lmdb", enumerate(images), "raw")
-    assert not (tmp_path / "00000.lmdb").exists()
 
 
 def test_no_split_at_all(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="not a split"):
+    with pytest.raises(InputError, match="not a whole split"):
         Shards(tmp_path)
     (tmp_path / "manifest.json").write_text(json.dumps({})[:-1])
-    with pytest.raises(InputError, match="not a split"):
+    with pytest.raises(InputError, match="not a whole split"):
         Shards(tmp_path)
+
+
+# Faults
+
+
+@dataclass
+class Copy:
+    """A split to be damaged: what it holds, and where in a file its pixels lie."""
+
+    folder: Path
+    images: Images
+    other: Path  # a split of the same shape with other images
+
+    def shard(self, n: int) -> Path:
+        return self.folder / f"{n:05d}.lmdb"
+
+    def places(self, n: int) -> dict[int, int]:
+        """Where the pixels of each record of a shard begin."""
+        data = self.shard(n).read_bytes()
+        records = range(n * 4, min(n * 4 + 4, len(self.images)))
+        return {record: data.index(self.images[record].tobytes()) for record in records}
+
+
+@dataclass
+class Hurt:
+    """What a fault touched: a file by name, and in it the records of which pixels changed."""
+
+    file: str
+    records: frozenset[int] = frozenset()
+    harmless: bool = False  # the content is as before, so nothing need be told
+
+
+Fault = Callable[[Copy, np.random.Generator], Hurt]
+IMAGE = SIDE * SIDE * 3
+
+
+def changed(copy: Copy, n: int, data: bytes | bytearray) -> Hurt:
+    """Write a shard's new bytes; what is hurt is found by comparing."""
+    before, places = copy.shard(n).read_bytes(), copy.places(n)
+    copy.shard(n).write_bytes(data)
+    hurt = frozenset(
+        record
+        for record, at in places.items()
+        if before[at : at + IMAGE] != bytes(data[at : at + IMAGE])
+    )
+    return Hurt(copy.shard(n).name, hurt, harmless=before == bytes(data))
+
+
+def flipped_bits(copy: Copy, rng: np.random.Generator) -> Hurt:
+    n = int(rng.integers(3))
+    data = bytearray(copy.shard(n).read_bytes())
+    for place in rng.integers(0, len(data), rng.integers(1, 4)):
+        data[place] ^= 1 << rng.integers(8)
+    return changed(copy, n, data)
+
+
+def flipped_beside_pixels(copy: Copy, rng: np.random.Generator) -> Hurt:
+    """In the tree, or in a header: pixels are nearly all of a file, and so are seldom missed."""
+    n = int(rng.integers(3))
+    data = bytearray(copy.shard(n).read_bytes())
+    pixels = np.zeros(len(data), bool)
+    for at in copy.places(n).values():
+        pixels[at : at + IMAGE] = True
+    place = int(rng.choice(np.flatnonzero(~pixels)))
+    data[place] ^= 1 << rng.integers(8)
+    return changed(copy, n, data)
+
+
+def zeroed_pages(copy: Copy, rng: np.random.Generator) -> Hurt:
+    n = int(rng.integers(3))
+    data = bytearray(copy.shard(n).read_bytes())
+    page = int(rng.integers(len(data) // PAGE))
+    count = int(rng.integers(1, 9))
+    data[page * PAGE : (page + count) * PAGE] = bytes(
+        len(data[page * PAGE : (page + count) * PAGE])
+    )
+    return changed(copy, n, data)
+
+
+def cut_short(copy: Copy, rng: np.random.Generator) -> Hurt:
+    path = copy.shard(int(rng.integers(3)))
+    os.truncate(path, int(rng.integers(path.stat().st_size)))
+    return Hurt(path.name)
+
+
+def garbage_appended(copy: Copy, rng: np.random.Generator) -> Hurt:
+    path = copy.shard(int(rng.integers(3)))
+    with path.open("ab") as file:
+        file.write(rng.bytes(int(rng.choice([1, 100, PAGE, 10 * PAGE]))))
+    return Hurt(path.name)
+
+
+def swapped_pixels(copy: Copy, rng: np.random.Generator) -> Hurt:
+    n = int(rng.integers(2))
+    data = bytearray(copy.shard(n).read_bytes())
+    one, two = rng.choice(list(copy.places(n).values()), 2, replace=False)
+    data[one : one + IMAGE], data[two : two + IMAGE] = (
+        data[two : two + IMAGE],
+        data[one : one + IMAGE],
+    )
+    return changed(copy, n, data)
+
+
+def exchanged_shards(copy: Copy, rng: np.random.Generator) -> Hurt:
+    path = copy.shard(0)
+    path.rename(path.with_suffix(".away"))
+    copy.shard(1).rename(path)
+    path.with_suffix(".away").rename(copy.shard(1))
+    return Hurt(f"0000{rng.integers(2)}.lmdb")
+
+
+def shard_of_another_split(copy: Copy, rng: np.random.Generator) -> Hurt:
+    """Whole in itself, with the same record numbers."""
+    path = copy.shard(int(rng.integers(3)))
+    shutil.copy(copy.other / path.name, path)
+    return Hurt(path.name)
+
+
+def manifest_of_another_split(copy: Copy, rng: np.random.Generator) -> Hurt:
+    """As left by an earlier run: the labels are the same, the images are not."""
+    shutil.copy(copy.other / "manifest.json", copy.folder)
+    return Hurt(f"0000{rng.integers(3)}.lmdb")
+
+
+def edited_manifest(copy: Copy, rng: np.random.Generator) -> Hurt:
+    path = copy.folder / "manifest.json"
+    text = path.read_text()
+    digits = [place for place, sign in enumerate(text) if sign.isdigit()]
+    place = int(rng.choice(digits))
+    path.write_text(text[:place] + str((int(text[place]) + 1) % 10) + text[place + 1 :])
+    return Hurt("manifest.json")
+
+
+def manifest_cut_short(copy: Copy, rng: np.random.Generator) -> Hurt:
+    path = copy.folder / "manifest.json"
+    os.truncate(path, int(rng.integers(path.stat().st_size - 2)))
+    return Hurt("")
+
+
+def flipped_label(copy: Copy, rng: np.random.Generator) -> Hurt:
+    path = copy.folder / "labels.npy"
+    data = bytearray(path.read_bytes())
+    data[rng.integers(len(data))] ^= 1 << rng.integers(8)
+    path.write_bytes(data)
+    return Hurt("labels.npy")
+
+
+def shard_lost(copy: Copy, rng: np.random.Generator) -> Hurt:
+    path = copy.shard(int(rng.integers(3)))
+    path.unlink()
+    return Hurt(path.name)
+
+
+KINDS: list[Fault] = [
+    flipped_bits,
+    flipped_beside_pixels,
+    zeroed_pages,
+    cut_short,
+    garbage_appended,
+    swapped_pixels,
+    exchanged_shards,
+    shard_of_another_split,
+    manifest_of_another_split,
+    edited_manifest,
+    manifest_cut_short,
+    flipped_label,
+    shard_lost,
+]
+
+
+@dataclass
+class Seen:
+    """What a reader made of a split: whole records, refused ones, and words from `damage`."""
+
+    whole: list[int]
+    refused: dict[int, str]
+    told: list[str]
+
+
+def look(folder: Path, images: Images) -> Seen:
+    """Read every record, then ask for damage; other pixels or another exception end it badly."""
+    try:
+        split = Shards(folder)
+    except InputError as error:
+        return Seen([], dict.fromkeys(range(len(images)), str(error)), [str(error)])
+    seen = Seen([], {}, [])
+    for record in range(len(images)):
+        try:
+            assert np.array_equal(split.read(record), images[record]), f"other pixels: {record}"
+            seen.whole.append(record)
+        except InputError as error:
+            seen.refused[record] = str(error)
+    for n in range(3):
+        seen.told += split.damage(n)
+    return seen
+
+
+def in_a_child(work: Callable[..., Any], *args: Any) -> Any:
+    """What `work` gives in a forked process, which must end well."""
+    mine, its = FORK.Pipe(duplex=False)
+    child = FORK.Process(target=lambda: its.send(work(*args)))
+    child.start()
+    its.close()
+    try:
+        result = mine.recv()
+    except EOFError:
+        result = None
+    child.join()
+    assert child.exitcode == 0
+    return result
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Copy:
+    """Nine images in three shards, and another split of the same shape and labels."""
+    top = tmp_path_factory.mktemp("faults")
+    images = random_images(9, seed=3)
+    write_split(top / "whole", images, list(range(9)), records=4)
+    write_split(top / "other", random_images(9, seed=4), list(range(9)), records=4)
+    return Copy(top / "whole", images, top / "other")
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=[kind.__name__ for kind in KINDS])
+def test_no_fault_gives_other_pixels_or_goes_untold(
+    small: Copy, kind: Fault, tmp_path: Path
+) -> None:
+    """150 faults of all kinds; FAULTS=1000 in the environment makes them a thousand."""
+    for seed in range(KINDS.index(kind), FAULTS, len(KINDS)):
+        copy = Copy(tmp_path / "copy", small.images, small.other)
+        shutil.copytree(small.folder, copy.folder)
+        hurt = kind(copy, np.random.default_rng(seed))
+        seen = in_a_child(look, copy.folder, copy.images)
+        check(seen, hurt, f"seed {seed}: {hurt}, {seen}")
+        shutil.rmtree(copy.folder)
+
+
+def check(seen: Seen, hurt: Hurt, which: str) -> None:
+    if hurt.harmless:
+        assert (seen.told, seen.refused) == ([], {}), which
+        return
+    assert any(hurt.file in line for line in seen.told), which
+    assert hurt.records <= set(seen.refused), which
+    by_record = [line for line in seen.told if "record " in line]
+    if by_record:  # the way to the records is whole: each that is hurt is named, and no other
+        named = {int(line.partition("record ")[2].split()[0].strip(":")) for line in by_record}
+        assert named == set(seen.refused) >= hurt.records, which
+
+
+def test_a_whole_split_has_no_faults(small: Copy) -> None:
+    seen = in_a_child(look, small.folder, small.images)
+    assert (seen.whole, seen.refused, seen.told) == (list(range(9)), {}, [])
+
+
+def test_a_fault_in_one_record_costs_no_other(small: Copy, tmp_path: Path) -> None:
+    """Also where LMDB itself notices it, in the header of the record's pages."""
+    noticed = 0
+    for back in range(-1, 17):
+        copy = Copy(tmp_path / "copy", small.images, small.other)
+        shutil.copytree(small.folder, copy.folder)
+        data = bytearray(copy.shard(0).read_bytes())
+        data[copy.places(0)[1] - back] ^= 0xFF
+        copy.shard(0).write_bytes(data)
+        seen = in_a_child(look, copy.folder, copy.images)
+        assert set(seen.refused) <= {1}
+        assert seen.refused or back > 0  # a header's byte may be one that nobody reads
+        assert seen.told
+        noticed += len(seen.refused)
+        shutil.rmtree(copy.folder)
+    assert noticed >= 2

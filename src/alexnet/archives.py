@@ -1,28 +1,18 @@
-"""Raw layouts → index rows; one image's bytes back. Nothing is ever extracted.
-
-Archives as downloaded (tar of tars, flat val tar, devkit) and trees with a folder a class.
-"""
+"""The raw data set, where the index says it lies: one image's bytes back. Nothing is unpacked."""
 
 import os
-import re
 import shutil
-import tarfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
 from alexnet import devkit, drawings, miniature, shapes
-from alexnet.devkit import read_devkit
 from alexnet.errors import InputError
-from alexnet.index import ROW, Index, Rows, Synset, shuffled
-from alexnet.progress import track
 from alexnet.scratch import fingerprint, home, locked
 
-TRAIN_TAR = "ILSVRC2012_img_train.tar"
-VAL_TAR = "ILSVRC2012_img_val.tar"
-DEVKIT = "ILSVRC2012_devkit_t12.tar.gz"
+PPM = b"P6\n32 32\n255\n"  # the head of an image file made of a record of CIFAR-10
 
 
 def open_raw(root: str, seed: int, drawn: Mapping[str, int] | None) -> Path:
@@ -55,52 +45,6 @@ def _drawn(root: str, seed: int, counts: Mapping[str, int]) -> Path:
     return folder
 
 
-def index_archives(root: Path, seed: int) -> Index:
-    """Walk ILSVRC-2012 as downloaded. Labels are ILSVRC2012_ID − 1, never in alphabetical order.
-
-    Raises InputError where an archive is missing, cut short, or contradicts the devkit.
-    """
-    for name in (TRAIN_TAR, VAL_TAR, DEVKIT):
-        if not (root / name).is_file():
-            raise InputError(
-                f"{root / name} is missing",
-                "set IMAGENET_ROOT to the folder that holds the three ILSVRC-2012 archives, "
-                "or choose dataset: folder in params.yaml",
-            )
-    synsets, truth, counts = read_devkit(root / DEVKIT)
-    label_of = {synset.wnid: label for label, synset in enumerate(synsets)}
-    train = _rows(_train_rows(root / TRAIN_TAR, label_of))
-    val = _rows(_val_rows(root / VAL_TAR, truth))
-    _check_counts(root, train, counts, val, truth)
-    archives = [(name, (root / name).stat().st_size) for name in (TRAIN_TAR, VAL_TAR)]
-    return Index({"train": shuffled(train, seed), "val": val}, archives, synsets)
-
-
-def index_folder(root: Path, seed: int) -> Index:
-    """Walk train/ and val/, in each a folder a class; labels in the order of the sorted names.
-
-    Raises InputError where train/ or val/ is missing or empty or val has a class train lacks.
-    """
-    for split in ("train", "val"):
-        if not (root / split).is_dir():
-            raise InputError(
-                f"{root / split} is missing",
-                "set IMAGENET_ROOT (or conf/dataset/folder.yaml:root) to a folder that holds "
-                "train/ and val/, in each a folder a class",
-            )
-    names = [folder.name for folder in _listed(root / "train", Path.is_dir, "a class folder")]
-    label_of = {name: label for label, name in enumerate(names)}
-    archives: list[tuple[str, int]] = []
-    splits = {
-        split: _rows(_folder_rows(root, split, label_of, archives)) for split in ("train", "val")
-    }
-    for split, rows in splits.items():
-        if not len(rows):
-            raise InputError(f"{root / split} holds no image", "put a folder a class into it")
-    splits["train"] = shuffled(splits["train"], seed)
-    return Index(splits, archives, [Synset(0, name, name) for name in names])
-
-
 def check_unchanged(root: Path, archives: list[tuple[str, int]]) -> None:
     """Raise InputError where an archive is missing or no longer of the size indexed."""
     for path, size in archives:
@@ -112,104 +56,43 @@ def check_unchanged(root: Path, archives: list[tuple[str, int]]) -> None:
 
 
 def read_image(root: Path, archives: list[tuple[str, int]], row: Any) -> bytes:
-    """The bytes of the image file that an index row stands for.
+    """The bytes of the image file that an index row stands for; CIFAR-10's planes as a PPM.
 
     Raises InputError where the archive ends before the image does.
     """
-    archive = root / archives[row["archive"]][0]
-    name = os.fsdecode(bytes(row["name"]))
-    path = archive / name if archive.is_dir() else archive
+    path = file_of(root, archives, row)
     with path.open("rb") as file:
         file.seek(row["offset"])
         data: bytes = file.read(row["size"])
     if len(data) != row["size"]:
-        raise InputError(f"{path} ends inside {name}", "dvc repro -f index")
+        raise InputError(f"{path} ends inside {bytes(row['name'])!r}", "dvc repro -f index")
+    if archives[row["archive"]][0].endswith(".bin") and row["offset"]:
+        return PPM + np.frombuffer(data, np.uint8).reshape(3, -1).T.tobytes()
     return data
 
 
-def _members(file: BinaryIO, path: Path) -> Iterator[tarfile.TarInfo]:
-    """The regular files of the tar that starts where `file` stands; offsets are into `file`."""
-    try:
-        with tarfile.TarFile(fileobj=file) as tar:
-            yield from (member for member in tar if member.isfile())
-    except tarfile.TarError as error:
-        raise InputError(f"{path} is damaged: {error}", "download it again") from None
+def file_of(root: Path, archives: list[tuple[str, int]], row: Any) -> Path:
+    """The file that holds the image: the tar, or in a folder the image's own file."""
+    archive: Path = root / archives[row["archive"]][0]
+    return archive / os.fsdecode(bytes(row["name"])) if archive.is_dir() else archive
 
 
-def _train_rows(path: Path, label_of: dict[str, int]) -> Iterator[tuple[Any, ...]]:
-    with path.open("rb") as file:
-        synsets = list(_members(file, path))
-        for synset in track(synsets, len(synsets), "index train", "classes"):
-            wnid = Path(synset.name).stem
-            if wnid not in label_of:
-                raise InputError(
-                    f"{path} holds {synset.name}, not a class of the devkit",
-                    "use ILSVRC-2012's own devkit",
-                )
-            file.seek(synset.offset_data)
-            for member in _members(file, path):
-                yield label_of[wnid], 0, member.offset_data, member.size, member.name
+def files_in(folder: Path) -> dict[str, int]:
+    """The size of each file in `folder`, in order of the names; hidden ones are left out.
 
-
-def _val_rows(path: Path, truth: list[int]) -> Iterator[tuple[Any, ...]]:
-    with path.open("rb") as file:
-        for member in sorted(_members(file, path), key=lambda member: member.name):
-            number = re.search(r"_(\d+)\.JPEG$", member.name)
-            if not number or not 1 <= int(number[1]) <= len(truth):
-                raise InputError(
-                    f"{path} holds {member.name}, which the ground truth lacks",
-                    "use ILSVRC-2012's own devkit",
-                )
-            yield truth[int(number[1]) - 1], 1, member.offset_data, member.size, member.name
-
-
-def _folder_rows(
-    root: Path, split: str, label_of: dict[str, int], archives: list[tuple[str, int]]
-) -> Iterator[tuple[Any, ...]]:
-    folders = _listed(root / split, Path.is_dir, "a class folder")
-    for folder in track(folders, len(folders), f"index {split}", "classes"):
-        if folder.name not in label_of:
-            raise InputError(
-                f"{folder} is a class that {root / 'train'} lacks",
-                "give train/ and val/ the same classes",
-            )
-        for file in _listed(folder, Path.is_file, "an image"):
-            yield label_of[folder.name], len(archives), 0, file.stat().st_size, file.name
-        archives.append((f"{split}/{folder.name}", _size(folder)))
-
-
-def _listed(folder: Path, fits: Callable[[Path], bool], what: str) -> list[Path]:
-    """What is not hidden in `folder`, in order of its names; it all must be `what`."""
-    paths = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    for path in paths:
-        if not fits(path):
-            raise InputError(f"{path} is not {what}", "keep to <split>/<class>/<image>")
-    return paths
-
-
-def _rows(rows: Iterator[tuple[Any, ...]]) -> Rows:
-    table = list(rows)
-    for *_, name in table:
-        if len(os.fsencode(name)) > ROW["name"].itemsize:
-            raise InputError(f"the file name {name} is longer than 96 bytes", "shorten it")
-    return np.array([(*row[:-1], os.fsencode(row[-1])) for row in table], ROW)
-
-
-def _check_counts(root: Path, train: Rows, counts: list[int], val: Rows, truth: list[int]) -> None:
-    found = np.bincount(train["label"], minlength=len(counts))
-    short = [label for label, count in enumerate(counts) if found[label] != count]
-    if short:
-        raise InputError(
-            f"{root / TRAIN_TAR} holds {len(train):,} of {sum(counts):,} images; "
-            f"{len(short)} classes differ from the devkit's counts",
-            "download it again",
-        )
-    if len(val) != len(truth):
-        raise InputError(
-            f"{root / VAL_TAR} holds {len(val):,} of {len(truth):,} images", "download it again"
-        )
+    Raises InputError where it holds anything else.
+    """
+    sizes = {}
+    with os.scandir(folder) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            if entry.name.startswith("."):
+                continue
+            if not entry.is_file():
+                mend = "keep to <split>/<class>/<image>"
+                raise InputError(f"{folder / entry.name} is not an image", mend)
+            sizes[entry.name] = entry.stat().st_size
+    return sizes
 
 
 def _size(path: Path) -> int:
-    files = _listed(path, Path.is_file, "an image") if path.is_dir() else [path]
-    return sum(file.stat().st_size for file in files)
+    return sum(files_in(path).values()) if path.is_dir() else path.stat().st_size

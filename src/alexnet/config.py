@@ -4,12 +4,13 @@ The only file that knows Hydra. params.yaml names one file in each group of conf
 and `lr`; every other value lives in exactly one file of conf/.
 """
 
+import logging
 import os
 import re
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import BrokenExecutor
+from concurrent.futures import BrokenExecutor, CancelledError, Executor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -17,9 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import hydra
+from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
+from hydra.utils import instantiate
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
@@ -30,7 +33,9 @@ from alexnet.scratch import CHECKOUT, record_run
 PRESETS = ("dataset", "model", "recipe")
 GROUPS = (*PRESETS, "executor", "launcher")
 
-Layout = StrEnum("Layout", ["archives", "folder"])
+Layout = StrEnum(
+    "Layout", "auto archives extracted flat_val kaggle ilsvrc2010 synset_tars folder cifar10"
+)
 Resample = StrEnum("Resample", ["bicubic", "area"])
 Pixels = StrEnum("Pixels", ["raw", "jpeg"])
 OnError = StrEnum("OnError", ["fail", "skip"])
@@ -49,9 +54,10 @@ class Drawn:
 
 @dataclass
 class Dataset:
-    layout: Layout = MISSING  # archives: as ILSVRC-2012 is downloaded; folder: train/ and val/
+    layout: Layout = MISSING  # auto: found by looking; layouts.DESCRIPTIONS says what each is
     root: str = MISSING  # relative to the main checkout; IMAGENET_ROOT goes before it
-    seed: int = MISSING  # of the drawing and of the one global shuffle
+    seed: int = MISSING  # of the drawing, the held-out part and the one global shuffle
+    held_out: float | None = MISSING  # of each class, for val where there is none; at least 1 image
     resample: Resample = MISSING  # bicubic, or area: the 2012 code's choice
     pixels: Pixels = MISSING  # raw, or jpeg: quality 95
     apply_exif: bool = MISSING  # turn a picture as its EXIF orientation says
@@ -132,6 +138,28 @@ class Config:
     choices: dict[str, str] = field(default_factory=dict)  # dataset, model, recipe: names chosen
 
 
+@contextmanager
+def workers(executor: dict[str, Any]) -> Iterator[Executor]:
+    """The pool that conf/executor names: any class with the concurrent.futures API.
+
+    Raises InputError where it cannot be had, or is lost with its work undone.
+    """
+    name = executor.get("_target_")
+    try:
+        pool = instantiate(executor)
+    except Exception as error:
+        words = str(error.__cause__ or error).partition("full_key")[0]
+        mend = "start what it connects to, or choose executor: processes in params.yaml"
+        raise InputError(f"no {name}: {words}", mend) from None
+    logging.disable()  # what a pool's library logs, in tracebacks, is told in a line
+    try:
+        with pool:
+            yield pool
+    except (BrokenExecutor, CancelledError) as error:
+        what = f"{name} lost a worker or its scheduler ({type(error).__name__})"
+        raise InputError(what, "run again: what is finished is kept") from None
+
+
 def stage(main: Callable[[Config], None]) -> Callable[[], None]:
     """Run `main` on the configuration composed from params.yaml, conf/ and the command line.
 
@@ -140,21 +168,17 @@ def stage(main: Callable[[Config], None]) -> Callable[[], None]:
 
     def run() -> None:
         os.environ["HYDRA_FULL_ERROR"] = "1"  # raise to here: Hydra itself would print many lines
-        with _errors_in_one_line():
+        with errors_in_one_line():
             os.chdir(CHECKOUT)
             sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
             _store(_params())
             hydra.main(str(CHECKOUT / "conf"), "params", version_base="1.3")(job)()
 
     def job(composed: DictConfig) -> None:
-        with _errors_in_one_line():  # inside, too: Hydra would print of an error that passes it
-            plain: Any = OmegaConf.to_container(composed)
-            strict = OmegaConf.merge(OmegaConf.structured(Config), plain)  # no +key goes by
-            config: Any = OmegaConf.to_object(strict)
+        with errors_in_one_line():  # inside, too: Hydra would print of an error that passes it
+            config = _typed(composed)
             chosen = HydraConfig.get().runtime.choices
             config.choices = {group: chosen[group] for group in PRESETS}
-            if min(config.seed, config.dataset.seed) < 0:
-                raise InputError("seed and dataset.seed must not be negative", "choose 0 or more")
             started = time.time()
             main(config)
             with suppress(OSError):  # the work is done: its record must not undo that
@@ -163,8 +187,31 @@ def stage(main: Callable[[Config], None]) -> Callable[[], None]:
     return run
 
 
+def load_config(overrides: list[str]) -> Config:
+    """What a stage would be told, for a command that is none. Raises InputError."""
+    os.chdir(CHECKOUT)
+    _store(_params())
+    try:
+        with initialize_config_dir(str(CHECKOUT / "conf"), version_base="1.3"):
+            return _typed(compose("params", overrides))
+    except (HydraException, OmegaConfBaseException) as error:
+        mend = "name a parameter of params.yaml or conf/, with a value of its type"
+        raise InputError(_first_words(error), mend) from None
+
+
+def _typed(composed: DictConfig) -> Config:
+    plain: Any = OmegaConf.to_container(composed)
+    plain.pop("hydra", None)
+    strict = OmegaConf.merge(OmegaConf.structured(Config), plain)  # no +key goes by
+    config: Any = OmegaConf.to_object(strict)
+    if min(config.seed, config.dataset.seed) < 0:
+        raise InputError("seed and dataset.seed must not be negative", "choose 0 or more")
+    return config  # type: ignore[no-any-return]
+
+
 @contextmanager
-def _errors_in_one_line() -> Iterator[None]:
+def errors_in_one_line() -> Iterator[None]:
+    """End the process with one line and exit code 1 on bad input, a full disk or Ctrl-C."""
     try:
         yield
     except InputError as error:
@@ -174,8 +221,6 @@ def _errors_in_one_line() -> Iterator[None]:
     except OSError as error:
         where = f", {error.filename}" if error.filename else ""
         sys.exit(f"error: {error.strerror or error}{where}; mend: see to the disk and its rights")
-    except BrokenExecutor as error:
-        sys.exit(f"error: a worker was killed ({error}); mend: run again, with fewer workers")
     except KeyboardInterrupt:
         sys.exit("stopped; the same command goes on, in resize and train from where they were")
 

@@ -1,8 +1,9 @@
-"""The devkit of ILSVRC-2012: its classes and the validation ground truth, read and written."""
+"""The devkits of ILSVRC: classes and validation ground truth, read; the miniature's, written."""
 
 import gzip
 import io
 import tarfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -45,36 +46,56 @@ LEAVES = {  # wnid → the synset above, gloss
 }
 
 
-def read_devkit(path: Path) -> tuple[list[Synset], list[int], list[int]]:
+def read_devkit(path: Path, year: int = 2012) -> tuple[list[Synset], list[int], list[int]]:
     """The classes in label order, the label of each validation image, and images a class in train.
 
-    Raises InputError where the archive is damaged or its ids have gaps.
+    `path`: the devkit's tar.gz, or a folder that holds its two files, there or under data/.
+    Raises InputError where it is damaged or its ids have gaps.
     """
     again = "download the devkit again"
     try:
-        with tarfile.open(fileobj=io.BytesIO(gzip.decompress(path.read_bytes()))) as tar:
-            meta = scipy.io.loadmat(io.BytesIO(_member(tar, "meta.mat")), squeeze_me=True)
-            truth = [int(line) for line in _member(tar, TRUTH).split()]
+        meta = scipy.io.loadmat(io.BytesIO(_file(path, "meta.mat")), squeeze_me=True)
         # the leaves come first, with ids 1 … n; the inner nodes of the hierarchy have children
         leaves = [s for s in np.atleast_1d(meta["synsets"]) if int(s["num_children"]) == 0]
-        leaves.sort(key=lambda s: int(s["ILSVRC2012_ID"]))
-        synsets = [Synset(int(s["ILSVRC2012_ID"]), str(s["WNID"]), str(s["words"])) for s in leaves]
+        leaves.sort(key=lambda s: int(s[f"ILSVRC{year}_ID"]))
+        synsets = [
+            Synset(int(s[f"ILSVRC{year}_ID"]), str(s["WNID"]), str(s["words"])) for s in leaves
+        ]
         counts = [int(s["num_train_images"]) for s in leaves]
     except Exception as error:  # scipy raises whatever a damaged byte leads it to
         raise InputError(f"{path} cannot be read: {error!r}", again) from None
     if [s.devkit_id for s in synsets] != list(range(1, len(synsets) + 1)):
         raise InputError(f"{path}: the ids of its classes have gaps", again)
-    if not truth or not 1 <= min(truth) <= max(truth) <= len(synsets):
+    truth = read_truth(path, f"ILSVRC{year}_validation_ground_truth.txt", len(synsets))
+    return synsets, truth, counts
+
+
+def read_truth(path: Path, name: str, classes: int) -> list[int]:
+    """The label of each image, in order of the images' names, of one file of a devkit.
+
+    Raises InputError where it is missing, damaged or names a class that is none.
+    """
+    again = "download the devkit again"
+    try:
+        truth = [int(line) for line in _file(path, name).split()]
+    except (OSError, EOFError, zlib.error, tarfile.TarError, KeyError, ValueError) as error:
+        raise InputError(f"{path} cannot be read: {error!r}", again) from None
+    if not truth or not 1 <= min(truth) <= max(truth) <= classes:
         raise InputError(f"{path}: the ground truth names classes that are none", again)
-    return synsets, [devkit_id - 1 for devkit_id in truth], counts
+    return [devkit_id - 1 for devkit_id in truth]
 
 
-def _member(tar: tarfile.TarFile, name: str) -> bytes:
-    for member in tar:
-        if member.isfile() and member.name.endswith(f"/data/{name}"):
-            file = tar.extractfile(member)
-            assert file is not None
-            return file.read()
+def _file(path: Path, name: str) -> bytes:
+    """One file of the devkit's tar.gz, or of the folder `path`, there or under data/."""
+    if path.is_dir():
+        inside = path / "data" / name
+        return (inside if inside.exists() else path / name).read_bytes()
+    with tarfile.open(fileobj=io.BytesIO(gzip.decompress(path.read_bytes()))) as tar:
+        for member in tar:
+            if member.isfile() and member.name.endswith(f"/data/{name}"):
+                file = tar.extractfile(member)
+                assert file is not None
+                return file.read()
     raise KeyError(f"no data/{name} in it")
 
 

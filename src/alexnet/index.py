@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +15,14 @@ ROW = np.dtype(
     [("label", "<i4"), ("archive", "<i4"), ("offset", "<i8"), ("size", "<i8"), ("name", "S96")]
 )
 COLUMNS = ["label", "devkit_id", "wnid", "words"]
+SPLITS = ("train", "val", "test")
 Rows = npt.NDArray[np.void]
+File = tuple[bytes, int, int]  # name without folders, offset in its archive, size
 
 
 @dataclass(frozen=True)
 class Synset:
-    """A class: `devkit_id` is ILSVRC2012_ID, label + 1; 0 where there is no devkit."""
+    """A class: `devkit_id` is its ILSVRC id, label + 1; 0 where labels are in another order."""
 
     devkit_id: int
     wnid: str
@@ -30,8 +33,9 @@ class Synset:
 class Index:
     """What a raw data set holds.
 
-    `splits`: train and val, structured rows of ROW, train shuffled once. `archives`: path relative
-    to the root and size in bytes of each tar, or of all files of each class folder.
+    `splits`: train and val, and test where its labels are public: structured rows of ROW, train
+    shuffled once. `archives`: path relative to the root and size in bytes of each tar, or of all
+    files of each folder.
     """
 
     splits: dict[str, Rows]
@@ -39,9 +43,41 @@ class Index:
     synsets: list[Synset]
 
 
+def rows_of(files: Sequence[File], label: int, archive: int) -> Rows:
+    """Rows of one label and archive, in order of the names. InputError: a name beyond 96 bytes."""
+    rows = np.empty(len(files), ROW)
+    rows["label"], rows["archive"] = label, archive
+    if files:
+        names, rows["offset"], rows["size"] = zip(*sorted(files), strict=True)
+        longest = max(names, key=len)
+        if len(longest) > ROW["name"].itemsize:
+            name = longest.decode(errors="replace")
+            raise InputError(f"the file name {name} is longer than 96 bytes", "shorten it")
+        rows["name"] = names
+    return rows
+
+
 def shuffled(rows: Rows, seed: int) -> Rows:
     """In one order, once and over all classes, as the 2012 code shuffled its batches."""
     return rows[np.random.Generator(np.random.Philox(seed)).permutation(len(rows))]
+
+
+def held_out(rows: Rows, fraction: float, seed: int) -> tuple[Rows, Rows]:
+    """What stays for train, and a `fraction` of each class for val: rounded down, at least 1.
+
+    A class of one image stays in train. The draw is of `seed` and the rows in their order, no more.
+    Raises InputError for a fraction that is none.
+    """
+    if not 0 < fraction < 1:
+        raise InputError(f"held_out is {fraction}", "choose dataset.held_out above 0 and below 1")
+    counts = np.bincount(rows["label"])
+    taken = np.minimum(np.maximum((counts * fraction).astype(int), 1), counts - 1)
+    lots = np.random.Generator(np.random.Philox([seed, 1])).random(len(rows))  # not shuffled's
+    drawn = np.lexsort((lots, rows["label"]))  # by class, and in it by lot
+    rank = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+    is_val = np.zeros(len(rows), bool)
+    is_val[drawn[rank < np.repeat(taken, counts)]] = True
+    return rows[~is_val], rows[is_val]
 
 
 def save_index(index: Index, folder: Path) -> None:
@@ -58,9 +94,11 @@ def save_index(index: Index, folder: Path) -> None:
 
 
 def load_index(folder: Path) -> Index:
-    """What `save_index` wrote. Raises InputError where it is missing or damaged."""
+    """What `save_index` wrote, its rows mapped. InputError where it is missing or damaged."""
     try:
-        splits = {split: np.load(folder / f"{split}.npy") for split in ("train", "val")}
+        names = [split for split in SPLITS if split != "test" or (folder / "test.npy").exists()]
+        files = {split: folder / f"{split}.npy" for split in names}
+        splits = {split: np.load(file, mmap_mode="r") for split, file in files.items()}
         archives = json.loads((folder / "archives.json").read_text(encoding="utf-8"))
         return Index(splits, [(a["path"], a["size"]) for a in archives], load_synsets(folder))
     except (OSError, ValueError, EOFError, KeyError, TypeError) as error:

@@ -1,8 +1,10 @@
 """Index rows → shards: each image read, made square and stored, with a ledger of the odd files."""
 
 import json
+import secrets
+import shutil
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
+from concurrent.futures import Executor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,16 @@ import numpy as np
 from alexnet.archives import read_image
 from alexnet.errors import InputError
 from alexnet.images import UnreadableImageError, square
-from alexnet.index import Rows
+from alexnet.index import Rows, load_index
 from alexnet.scratch import write_atomically
-from alexnet.shards import RECORDS_A_SHARD, SIDE, Pixels, write_manifest, write_shard
+from alexnet.shards import (
+    RECORD_BYTES,
+    RECORDS_A_SHARD,
+    SIDE,
+    Pixels,
+    write_manifest,
+    write_shard,
+)
 from alexnet.workers import follow_parent
 
 Ledger = list[dict[str, Any]]
@@ -22,50 +31,81 @@ Ledger = list[dict[str, Any]]
 
 @dataclass(frozen=True)
 class Job:
-    """One shard to write: rows `first` … of a split, and how; the settings are conf/dataset's."""
+    """One shard to write: rows `first` … of an index's split, and how, as conf/dataset says.
+
+    It names the index instead of holding it: a job is sent to a worker, of which there may be many.
+    """
 
     path: Path
+    index: Path
     root: Path
-    archives: list[tuple[str, int]]
+    split: str
     first: int
-    rows: Rows
+    count: int
     resample: str
     pixels: str
     apply_exif: bool
     on_error: str
 
 
-def shard_jobs(folder: Path, rows: Rows, records: int = RECORDS_A_SHARD, **how: Any) -> list[Job]:
-    """The jobs that write a split's rows into `folder`; `how` are the other fields of Job."""
-    starts = range(0, len(rows), records)
+def shard_jobs(work: Path, rows: int, records: int = RECORDS_A_SHARD, **how: Any) -> list[Job]:
+    """The jobs that write a split's rows into `work`/<split>; `how` are the other fields of Job."""
+    split = work / how["split"]
     return [
-        Job(folder / f"{n:05d}.lmdb", first=first, rows=rows[first : first + records], **how)
-        for n, first in enumerate(starts)
+        Job(split / f"{n:05d}.lmdb", first=first, count=min(records, rows - first), **how)
+        for n, first in enumerate(range(0, rows, records))
     ]
 
 
 def resize(pool: Executor, jobs: list[Job], done: Callable[[int], None]) -> None:
     """Do the jobs not yet done, in any executor; `done(n)` is told of n images more.
 
-    Raises InputError naming the first unreadable image where `on_error` is "fail".
+    Raises InputError where raw shards will not fit onto the disk, or naming an unreadable image
+    where `on_error` is "fail".
     """
+    jobs[0].path.parent.mkdir(exist_ok=True)
+    shutil.rmtree(_unfinished(jobs[0]), ignore_errors=True)
     waiting = [job for job in jobs if not (_entry(job).exists() and job.path.exists())]
-    done(sum(len(job.rows) for job in jobs) - sum(len(job.rows) for job in waiting))
+    _check_room(waiting)
+    done(sum(job.count for job in jobs) - sum(job.count for job in waiting))
+    futures = {pool.submit(resize_shard, job): job for job in waiting}
     try:
-        for job, _ in zip(waiting, pool.map(resize_shard, waiting), strict=True):
-            done(len(job.rows))
+        for future in as_completed(futures):
+            future.result()
+            done(futures[future].count)
     except BaseException:
-        pool.shutdown(cancel_futures=True)
+        for future in futures:
+            future.cancel()
         raise
 
 
+def _check_room(jobs: list[Job]) -> None:
+    """Better now than after hours. Only of raw pixels is the size known beforehand."""
+    needed = sum(job.count * RECORD_BYTES["raw"] for job in jobs if job.pixels == "raw")
+    free = shutil.disk_usage(jobs[0].path.parent).free if jobs else 0
+    if needed > free:
+        what = f"{jobs[0].path.parent}: {needed / 1e9:,.2f} GB to write, {free / 1e9:,.2f} GB free"
+        raise InputError(what, "free the disk, or set pixels: jpeg in the conf/dataset file")
+
+
 def resize_shard(job: Job) -> None:
-    """Write one shard; its entry of the manifest, beside the split, says that it is done."""
+    """Write one shard; its entry of the manifest, beside the split, says that it is done.
+
+    It is written under a name of its own and then renamed: where a run was killed, a worker on
+    another machine may still be at the same shard, and will end in the same bytes.
+    """
     follow_parent()
     odd: Ledger = []
-    shard = write_shard(job.path, _squares(job, odd), job.pixels)
-    entry = shard | {"first": job.first, "odd": odd}
-    write_atomically(_entry(job), json.dumps(entry).encode())
+    part = _unfinished(job) / secrets.token_hex(8)
+    part.parent.mkdir(exist_ok=True)
+    try:
+        shard = write_shard(part, _squares(job, odd), job.pixels)
+        part.replace(job.path)
+    finally:
+        part.unlink(missing_ok=True)
+    entry = shard | {"file": job.path.name, "first": job.first, "odd": odd}
+    write_atomically(part, json.dumps(entry).encode())
+    part.replace(_entry(job))
 
 
 def join(folder: Path, rows: Rows, jobs: list[Job]) -> dict[str, Any]:
@@ -83,6 +123,12 @@ def join(folder: Path, rows: Rows, jobs: list[Job]) -> dict[str, Any]:
     return write_manifest(folder, labels, jobs[0].pixels, shards, odd)
 
 
+def _unfinished(job: Job) -> Path:
+    """Where shards grow: outside the split's folder, which moves away when it is full."""
+    split = job.path.parent
+    return split.with_name(f"{split.name}-unfinished")
+
+
 def _entry(job: Job) -> Path:
     split = job.path.parent
     return split.with_name(f"{split.name}-{job.path.stem}.json")
@@ -90,13 +136,14 @@ def _entry(job: Job) -> Path:
 
 def _squares(job: Job, odd: Ledger) -> Iterator[tuple[int, Pixels]]:
     """Each readable image of the job with its record number; what was odd goes to `odd`."""
-    for record, row in enumerate(job.rows, job.first):
+    index = load_index(job.index)
+    rows = index.splits[job.split][job.first : job.first + job.count]
+    for record, row in enumerate(rows, job.first):
         name = bytes(row["name"]).decode(errors="replace")
-        archive = job.archives[row["archive"]][0]
+        archive = index.archives[row["archive"]][0]
         where = {"record": record, "name": name, "archive": archive}
         try:
-            data = read_image(job.root, job.archives, row)
-            pixels, notes = square(data, SIDE, resample=job.resample, apply_exif=job.apply_exif)
+            pixels, notes = _square(job, read_image(job.root, index.archives, row), name)
         except UnreadableImageError as error:
             if job.on_error == "fail":
                 mend = "replace the file, or set on_error: skip in the conf/dataset file"
@@ -106,3 +153,8 @@ def _squares(job: Job, odd: Ledger) -> Iterator[tuple[int, Pixels]]:
         if notes:
             odd.append(where | {"what": "; ".join(notes), "done": "kept"})
         yield record, pixels
+
+
+def _square(job: Job, data: bytes, name: str) -> tuple[Pixels, list[str]]:
+    suffix = Path(name).suffix
+    return square(data, SIDE, resample=job.resample, apply_exif=job.apply_exif, suffix=suffix)

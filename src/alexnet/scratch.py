@@ -1,6 +1,7 @@
 """Work in progress: a folder for each exact piece of work, kept when interrupted."""
 
 import fcntl
+import hashlib
 import json
 import os
 import platform
@@ -16,7 +17,8 @@ from pathlib import Path
 
 import xxhash
 
-PACKAGES = ("dvc", "lmdb", "numpy", "pillow", "torch")  # whose versions can change a result
+# whose versions can change a result
+PACKAGES = ("cykooz-resizer", "dvc", "lmdb", "numpy", "pillow", "simplejpeg", "torch")
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
@@ -29,9 +31,14 @@ def fingerprint(*parts: object) -> str:
     """32 hex digits of all that the work depends on: files by their contents, the rest as JSON."""
     digest = xxhash.xxh3_128()
     for part in parts:
-        data = part.read_bytes() if isinstance(part, Path) else json.dumps(part).encode()
-        digest.update(len(data).to_bytes(8, "big") + data)
+        digest.update(_digest_of(part) if isinstance(part, Path) else json.dumps(part).encode())
+        digest.update(b"\n")
     return digest.hexdigest()
+
+
+def _digest_of(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, xxhash.xxh3_128).digest()
 
 
 def sources() -> list[Path]:

@@ -1,12 +1,13 @@
 """256×256 images in LMDB files of 1,024 records: written once, checked when read.
 
-Record i of a split stands for row i of its index: key = i as a big-endian u64, value = pixels and
-their XXH3 checksum. The bytes are a function of the input alone.
+Record i of a split stands for row i of its index: key = i as a big-endian u64 and the XXH3 checksum
+of i and the pixels, value = the pixels. The bytes are a function of the input alone.
+All that leads to a record has a checksum too: a shard's tree, its keys among it, and labels.npy in
+the manifest, the manifest in itself. No damage goes unnoticed, and none ends the process.
 """
 
 import hashlib
 import io
-import json
 import resource
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -19,16 +20,19 @@ import numpy.typing as npt
 import xxhash
 from PIL import Image
 
+from alexnet.btree import is_whole, tree_of
 from alexnet.errors import InputError
-from alexnet.scratch import write_atomically
+from alexnet.sealed import read_sealed, write_sealed
 
 SIDE = 256
 RECORDS_A_SHARD = 1024
 RECORDS_A_TRANSACTION = 128
-CHECKSUM_BYTES = 8
+KEY_BYTES = 8  # of a record's number; its checksum follows
 MAP_BYTES = 2 * RECORDS_A_SHARD * SIDE * SIDE * 3
+RECORD_BYTES = {"raw": 200_772, "jpeg": 45_000}  # on disk; of JPEG about, it depends on the photos
 
 Pixels = npt.NDArray[np.uint8]
+Labels = npt.NDArray[np.int32]
 
 _environments: dict[tuple[int, int], lmdb.Environment] = {}  # by device and inode
 
@@ -39,43 +43,52 @@ def mend(path: Path) -> str:
 
 
 def write_shard(path: Path, images: Iterable[tuple[int, Pixels]], pixels: str) -> dict[str, Any]:
-    """Write (record, (256, 256, 3) uint8 RGB) pairs, records ascending, from an empty file.
+    """Write (record, (256, 256, 3) uint8 RGB) pairs, records ascending, to `path`, a new file.
 
-    `pixels`: "raw", or "jpeg" of quality 95. Returns the shard's entry of the manifest.
+    `pixels`: "raw", or "jpeg" of quality 95. Returns the shard's entry of the manifest. Raises
+    InputError where the disk is full.
     """
-    part = path.with_suffix(".part")
-    part.unlink(missing_ok=True)
     count = 0
     try:
-        with lmdb.open(str(part), map_size=MAP_BYTES, subdir=False, lock=False) as env:
+        with lmdb.open(str(path), map_size=MAP_BYTES, subdir=False, lock=False) as env:
+            page_bytes = int(env.stat()["psize"])
             for some in _batched(images, RECORDS_A_TRANSACTION):
                 with env.begin(write=True) as transaction:
                     for record, image in some:
-                        transaction.put(_key(record), _value(image, pixels), append=True)
+                        stored = _jpeg(image) if pixels == "jpeg" else image.tobytes()
+                        key = _key(record) + _checksum(record, stored)
+                        transaction.put(key, stored, append=True)
                 count += len(some)
     except lmdb.Error as error:
-        raise InputError(f"{part} cannot be written: {error}", "free the disk, run again") from None
-    with part.open("rb") as file:
+        raise InputError(f"{path} cannot be written: {error}", "free the disk, run again") from None
+    return {"file": path.name, "records": count} | _digests(path, page_bytes)
+
+
+def _digests(path: Path, page_bytes: int) -> dict[str, Any]:
+    with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    part.replace(path)
-    return {
-        "file": path.name,
-        "records": count,
-        "bytes": path.stat().st_size,
-        "sha256": digest,
-    }
+        return {"bytes": file.tell(), "sha256": digest, "tree": tree_of(file, page_bytes)}
 
 
 def write_manifest(
-    folder: Path, labels: npt.NDArray[np.int32], pixels: str, shards: list[Any], odd: list[Any]
+    folder: Path, labels: Labels, pixels: str, shards: list[Any], odd: list[Any]
 ) -> dict[str, Any]:
     """Write manifest.json, and labels.npy: (rows,) int32, −1 where a row was skipped.
 
     `shards`: what `write_shard` returned, each with its first row; `odd`: the ledger of odd files.
     """
-    manifest = {"pixels": pixels, "side": SIDE, "rows": len(labels), "shards": shards, "odd": odd}
-    np.save(folder / "labels.npy", labels)
-    write_atomically(folder / "manifest.json", json.dumps(manifest, indent=1).encode() + b"\n")
+    file = io.BytesIO()
+    np.save(file, labels)
+    (folder / "labels.npy").write_bytes(file.getvalue())
+    manifest = {
+        "pixels": pixels,
+        "side": SIDE,
+        "rows": len(labels),
+        "labels": xxhash.xxh3_64_hexdigest(file.getvalue()),
+        "shards": shards,
+        "odd": odd,
+    }
+    write_sealed(folder / "manifest.json", manifest)
     return manifest
 
 
@@ -93,14 +106,14 @@ class Shards:
     """A split's images, by record number. Open one in each process: LMDB does not cross a fork."""
 
     def __init__(self, folder: Path) -> None:
-        """Raises InputError where the folder is not a split."""
+        """Raises InputError where the folder is not a split, or a damaged one."""
         try:
-            self.manifest = json.loads((folder / "manifest.json").read_text())
-            self.labels: npt.NDArray[np.int32] = np.load(folder / "labels.npy")
+            self.manifest = read_sealed(folder / "manifest.json")
+            self.labels = _load_labels(folder / "labels.npy", self.manifest["labels"])
             self._firsts = [shard["first"] for shard in self.manifest["shards"]]
             self._as_jpeg = self.manifest["pixels"] == "jpeg"
         except (OSError, ValueError, EOFError, KeyError, TypeError) as error:
-            what = f"{folder} is not a split of shards: {error!r}"
+            what = f"{folder} is not a whole split of shards: {error!r}"
             raise InputError(what, "dvc repro -f resize") from None
         _allow_open_files()
         self.folder = folder
@@ -120,25 +133,53 @@ class Shards:
     def read(self, record: int) -> Pixels:
         """One record, (256, 256, 3) uint8 RGB; a view of the mapped file where pixels are raw.
 
-        A shard's size is checked before it is mapped, a record's checksum on the first visit.
-        Raises InputError naming shard and record.
+        A shard's size and tree are checked before it is mapped, a record's checksum on the first
+        visit. Raises InputError naming shard and record.
         """
         shard = int(np.searchsorted(self._firsts, record, side="right")) - 1
         path = self._path(shard)
         try:
-            value = self._transaction(shard).get(_key(record))
+            cursor = self._transaction(shard).cursor()
+            cursor.set_range(_key(record))
+            key, stored = cursor.item()
         except lmdb.Error as error:
+            self._transactions.pop(shard, None)  # it would refuse the whole records too
             raise InputError(f"{path}: record {record} is damaged: {error}", mend(path)) from None
-        if value is None:
+        number, checksum = bytes(key[:KEY_BYTES]), bytes(key[KEY_BYTES:])
+        if number != _key(record):
             raise InputError(f"{path} lacks record {record}", mend(path))
-        pixels = memoryview(value)[:-CHECKSUM_BYTES]
         if not self._checked[record]:
-            if xxhash.xxh3_64_digest(pixels) != bytes(value[-CHECKSUM_BYTES:]):
+            if _checksum(record, stored) != checksum:
                 raise InputError(f"{path}: record {record} is damaged", mend(path))
             self._checked[record] = True
         if self._as_jpeg:
-            return np.asarray(Image.open(io.BytesIO(pixels)))
-        return np.frombuffer(pixels, np.uint8).reshape(SIDE, SIDE, 3)
+            return np.asarray(Image.open(io.BytesIO(stored)))
+        return np.frombuffer(stored, np.uint8).reshape(SIDE, SIDE, 3)
+
+    def damage(self, shard: int) -> Iterator[str]:
+        """Read all of a shard again, and tell where it is not as it was written."""
+        path, entry = self._path(shard), self.manifest["shards"][shard]
+        try:
+            _check_mappable(path, entry)
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            if digest == entry["sha256"]:
+                return
+        except (OSError, InputError) as error:
+            yield _what(error)
+        else:
+            records = list(self._damaged_records(shard))
+            yield from records or [f"{path} was changed, though in none of its records"]
+        yield f"{path}: mend: {mend(path)}"
+
+    def _damaged_records(self, shard: int) -> Iterator[str]:
+        records = self.records_of(shard)
+        self._checked[records] = False
+        for record in records:
+            try:
+                self.read(record)
+            except InputError as error:
+                yield _what(error)
 
     def _path(self, shard: int) -> Path:
         return self.folder / str(self.manifest["shards"][shard]["file"])
@@ -147,12 +188,34 @@ class Shards:
         """Kept open: the file never changes, and beginning one a record would cost more."""
         if shard not in self._transactions:
             path = self._path(shard)
-            size = path.stat().st_size if path.exists() else 0
-            if size != self.manifest["shards"][shard]["bytes"]:  # mapping a short file kills
-                what = f"{path} has {size:,} bytes, its manifest says otherwise"
-                raise InputError(what, mend(path))
+            _check_mappable(path, self.manifest["shards"][shard])
             self._transactions[shard] = _mapped(path).begin(buffers=True)
         return self._transactions[shard]
+
+
+def _what(error: Exception) -> str:
+    return str(error).partition("; mend: ")[0]
+
+
+def _load_labels(path: Path, checksum: str) -> Labels:
+    data = path.read_bytes()
+    if xxhash.xxh3_64_hexdigest(data) != checksum:
+        raise ValueError(f"{path.name} was changed after it was written")
+    labels: Labels = np.load(io.BytesIO(data))
+    return labels
+
+
+def _check_mappable(path: Path, entry: dict[str, Any]) -> None:
+    """Raise InputError where LMDB could stumble, which would end the process."""
+    if not path.exists():
+        raise InputError(f"{path} is missing", mend(path))
+    with path.open("rb") as file:
+        size = file.seek(0, io.SEEK_END)
+        if size != entry["bytes"]:
+            what = f"{path} has {size:,} bytes, its manifest says {entry['bytes']:,}"
+            raise InputError(what, mend(path))
+        if not is_whole(file, entry["tree"]):
+            raise InputError(f"{path} is damaged in the pages that lead to its records", mend(path))
 
 
 def _mapped(path: Path) -> lmdb.Environment:
@@ -179,7 +242,8 @@ def _allow_open_files() -> None:
 
 
 def _key(record: int) -> bytes:
-    return int(record).to_bytes(8, "big")
+    """What a record's key begins with."""
+    return int(record).to_bytes(KEY_BYTES, "big")
 
 
 def _batched(images: Iterable[tuple[int, Pixels]], n: int) -> Iterator[list[tuple[int, Pixels]]]:
@@ -188,9 +252,12 @@ def _batched(images: Iterable[tuple[int, Pixels]], n: int) -> Iterator[list[tupl
         yield some
 
 
-def _value(image: Pixels, pixels: str) -> bytes:
-    stored = _jpeg(image) if pixels == "jpeg" else image.tobytes()
-    return stored + xxhash.xxh3_64_digest(stored)
+def _checksum(record: int, stored: bytes | memoryview) -> bytes:
+    """Of the pixels and of whose they are: a record in another's place is damage too.
+
+    In the key it is part of the tree, so the manifest knows the pixels of its own split only.
+    """
+    return xxhash.xxh3_64_digest(stored, seed=int(record))
 
 
 def _jpeg(image: Pixels) -> bytes:

@@ -1,0 +1,50 @@
+"""CIFAR-10, binary version: the images are records, a label and three planes of 32 × 32 bytes."""
+
+from pathlib import Path
+
+import numpy as np
+
+from alexnet.errors import InputError
+from alexnet.index import ROW, Index, Rows, Synset, shuffled
+from alexnet.synsets import read_lines
+
+FOLDER = "cifar-10-batches-bin"
+TRAIN = [f"data_batch_{n}.bin" for n in range(1, 6)]
+VAL = "test_batch.bin"
+ANIMALS = ["bird", "cat", "deer", "dog", "frog", "horse"]
+NAMES = ["airplane", "automobile", *ANIMALS, "ship", "truck"]
+RECORDS = 10_000  # in each file
+PIXELS = 3_072  # red, green and blue, after one byte of label
+
+
+def read_cifar10(root: Path, seed: int) -> Index:
+    """Every record as a row: offset and size of its pixels. test_batch, 10,000 images, is val.
+
+    Raises InputError where a file is missing, has not 10,000 records, or has a label beyond 9.
+    """
+    folder = FOLDER if (root / FOLDER).is_dir() else ""
+    paths = [str(Path(folder) / name) for name in (*TRAIN, VAL)]
+    tables = [_rows(root / path, archive) for archive, path in enumerate(paths)]
+    archives = [(path, (root / path).stat().st_size) for path in paths]
+    meta = root / folder / "batches.meta.txt"
+    names = read_lines(meta) if meta.is_file() else NAMES
+    if len(names) != len(NAMES):
+        raise InputError(f"{meta} names {len(names)} classes, not 10", "unpack it again")
+    synsets = [Synset(0, name, name) for name in names]
+    train = shuffled(np.concatenate(tables[:-1]), seed)
+    return Index({"train": train, "val": tables[-1]}, archives, synsets)
+
+
+def _rows(path: Path, archive: int) -> Rows:
+    size = path.stat().st_size if path.is_file() else 0
+    if size != RECORDS * (1 + PIXELS):
+        found = f"holds {size:,} of {RECORDS * (1 + PIXELS):,} bytes" if size else "is missing"
+        raise InputError(f"{path} {found}", "unpack cifar-10-binary.tar.gz again")
+    labels = np.fromfile(path, np.uint8)[:: 1 + PIXELS]
+    if labels.max() >= len(NAMES):
+        raise InputError(f"{path} is damaged: a label is {labels.max()}", "unpack it again")
+    rows = np.empty(RECORDS, ROW)
+    rows["label"], rows["archive"], rows["size"] = labels, archive, PIXELS
+    rows["offset"] = np.arange(RECORDS) * (1 + PIXELS) + 1
+    rows["name"] = [f"{path.stem}_{n:05d}.ppm".encode() for n in range(RECORDS)]
+    return rows

@@ -1,0 +1,47 @@
+"""Shards of eight images, written as the stage writes its own: what tests/test_kills.py kills.
+
+python tests/small_resize.py WORK ROOT INDEX processes|dask WORKERS|ADDRESS
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+
+from alexnet import resizing
+from alexnet.config import workers
+from alexnet.errors import InputError
+from alexnet.index import load_index
+from alexnet.scratch import locked
+
+EXECUTORS = {
+    "processes": lambda n: {
+        "_target_": "concurrent.futures.ProcessPoolExecutor",
+        "max_workers": int(n),
+    },
+    "dask": lambda address: {
+        "_target_": "distributed.cfexecutor.ClientExecutor",
+        "client": {"_target_": "distributed.Client", "address": address},
+        "pure": False,
+    },
+}
+
+
+def main() -> None:
+    work, root, index = map(Path, sys.argv[1:4])
+    executor = EXECUTORS[sys.argv[4]](sys.argv[5])
+    rows = load_index(index).splits["train"]
+    jobs = resizing.shard_jobs(
+        work, len(rows), records=8, index=index, root=root, split="train", resample="bicubic",
+        pixels="raw", apply_exif=True, on_error="skip",
+    )  # fmt: skip
+    with locked(work / "lock"), workers(executor) as pool:
+        resizing.resize(pool, jobs, lambda n: print(n, flush=True))
+    resizing.join(work / "train", rows, jobs)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except InputError as error:
+        sys.exit(f"error: {error}")

@@ -1,0 +1,172 @@
+"""The same bytes from any number of workers, any executor, and after any kill.
+
+KILLS=50 pytest tests/test_kills.py kills fifty times, spread over executors and victims.
+"""
+
+import hashlib
+import io
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from alexnet.index import save_index
+from alexnet.layouts import read_index
+
+KILLS = int(os.environ.get("KILLS", "5"))
+SCRIPT = Path(__file__).with_name("small_resize.py")
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
+IMAGES = 160  # in twenty shards
+KINDS = [
+    ("processes", "parent"),
+    ("processes", "worker"),
+    ("dask", "parent"),
+    ("dask", "worker"),
+    ("dask", "scheduler"),
+]
+
+pytestmark = pytest.mark.slow
+
+
+class Cluster:
+    """A Dask scheduler and two worker processes; killed ones are started again."""
+
+    def __init__(self) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.address = f"tcp://127.0.0.1:{self.port}"
+        self.scheduler = self._started("scheduler", "--host", "127.0.0.1", "--port", str(self.port))
+        self.workers = self._started("worker", self.address, "--nworkers", "2", "--nthreads", "1")
+
+    def _started(self, *command: str) -> subprocess.Popen[bytes]:
+        command = (sys.executable, "-m", "dask", *command, "--no-dashboard")
+        return subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.DEVNULL)
+
+    def revive(self) -> None:
+        if self.scheduler.poll() is not None:
+            self.stop()
+            self.__init__()  # type: ignore[misc]
+
+    def stop(self) -> None:
+        for process in (self.workers, self.scheduler):
+            process.terminate()
+            process.wait()
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    pytest.importorskip("distributed")
+    cluster = Cluster()
+    yield cluster
+    cluster.stop()
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Photos of noise, one of them cut short, with their index beside them."""
+    top = tmp_path_factory.mktemp("raw")
+    rng = np.random.default_rng(0)
+    for n in range(IMAGES + 2):
+        folder = top / "photos" / ("val" if n >= IMAGES else "train") / str(n % 2)
+        folder.mkdir(parents=True, exist_ok=True)
+        file = io.BytesIO()
+        noise = Image.fromarray(rng.integers(0, 256, (30, 40, 3), np.uint8))
+        noise.resize((480, 360)).save(file, "JPEG")
+        (folder / f"{n}.jpg").write_bytes(file.getvalue()[: -2000 if n == 7 else None])
+    (top / "index").mkdir()
+    save_index(read_index(top / "photos", "folder", seed=3, held_out=0.5), top / "index")
+    return top
+
+
+def started(raw: Path, work: Path, *executor: str) -> subprocess.Popen[str]:
+    work.mkdir(exist_ok=True)
+    command = [sys.executable, SCRIPT, work, raw / "photos", raw / "index", *executor]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=ENVIRONMENT)
+
+
+def digests(raw: Path, work: Path, *executor: str) -> dict[str, str]:
+    """Run to the end; file name → its SHA-256."""
+    process = started(raw, work, *executor)
+    told = process.communicate(timeout=120)
+    assert process.returncode == 0, told
+    files = sorted((work / "train").iterdir())
+    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+
+@pytest.fixture(scope="module")
+def straight(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What one worker writes, undisturbed."""
+    digest = digests(raw, tmp_path_factory.mktemp("straight"), "processes", "1")
+    assert len(digest) == IMAGES // 8 + 2  # shards, manifest.json and labels.npy
+    return digest
+
+
+@pytest.mark.parametrize("workers", ["2", "3", "8"])
+def test_any_number_of_processes(
+    raw: Path, tmp_path: Path, straight: dict[str, str], workers: str
+) -> None:
+    assert digests(raw, tmp_path, "processes", workers) == straight
+
+
+def test_a_dask_scheduler_with_two_workers(
+    raw: Path, tmp_path: Path, straight: dict[str, str], cluster: Cluster
+) -> None:
+    assert digests(raw, tmp_path, "dask", cluster.address) == straight
+
+
+@pytest.mark.parametrize("number", range(KILLS))
+def test_killed_and_run_again(
+    raw: Path,
+    tmp_path: Path,
+    straight: dict[str, str],
+    number: int,
+    request: pytest.FixtureRequest,
+) -> None:
+    chance = random.Random(number)
+    kind, victim = KINDS[number % len(KINDS)]
+    cluster: Cluster | None = request.getfixturevalue("cluster") if kind == "dask" else None
+    executor = (kind, cluster.address if cluster else chance.choice("1238"))
+    process = started(raw, tmp_path, *executor)
+    assert process.stdout
+    for _ in range(chance.randrange(IMAGES // 8)):  # so many shards it may finish
+        process.stdout.readline()
+    time.sleep(chance.random() / 50)
+    _kill(process, victim, cluster, chance)
+    told = process.communicate(timeout=120)[1]
+    assert "Traceback" not in told
+    if cluster:
+        cluster.revive()
+        executor = (kind, cluster.address)
+    assert digests(raw, tmp_path, *executor) == straight
+    assert cluster or not list(tmp_path.glob("train-unfinished/*"))
+
+
+def _kill(
+    process: subprocess.Popen[str], victim: str, cluster: Cluster | None, chance: random.Random
+) -> None:
+    if victim == "parent":
+        process.kill()
+    elif victim == "scheduler":
+        assert cluster
+        cluster.scheduler.kill()
+        cluster.scheduler.wait()
+    else:
+        workers = _children(cluster.workers.pid if cluster else process.pid)
+        if workers:  # else all have ended already
+            os.kill(chance.choice(workers), signal.SIGKILL)
+
+
+def _children(pid: int) -> list[int]:
+    listed = Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(child) for child in listed.read_text().split()] if listed.exists() else []

@@ -1,0 +1,88 @@
+"""A whole data folder verified, then harmed in each of its parts."""
+
+import re
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from alexnet.index import ROW, Index, Synset
+from alexnet.moments import save_moments, sums_of
+from alexnet.shards import write_manifest
+from alexnet.verifying import verify
+from conftest import Images, write_split
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, images: Images) -> Path:
+    data = tmp_path_factory.mktemp("verified") / "data"
+    write_split(data / "shards/train", images[:12], [0, 1, 2] * 4, records=5)
+    write_split(data / "shards/val", images[12:], [0, 1] * 4)
+    (data / "moments").mkdir()
+    save_moments(data / "moments", sums_of(images[:12]))
+    return data
+
+
+def index() -> Index:
+    splits = {"train": np.zeros(12, ROW), "val": np.zeros(8, ROW)}
+    splits["train"]["label"], splits["val"]["label"] = [0, 1, 2] * 4, [0, 1] * 4
+    return Index(splits, [], [Synset(0, name, name) for name in "abc"])
+
+
+def problems(data: Path) -> list[str]:
+    return list(verify(ThreadPoolExecutor(1), data, index()))
+
+
+def test_what_is_whole_has_no_problem(made: Path) -> None:
+    assert problems(made) == []
+
+
+def flipped(path: Path, at: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+
+
+def with_another_label(data: Path) -> None:
+    write_manifest(data / "shards/val", np.zeros(8, np.int32), "raw", [], [])
+
+
+def of_other_images(data: Path) -> None:
+    save_moments(data / "moments", sums_of(np.zeros((2, 256, 256, 3), np.uint8)))
+
+
+HARMS: dict[str, tuple[Callable[[Path], None], list[str]]] = {
+    "pixel": (
+        lambda data: flipped(data / "shards/train/00001.lmdb", 400_000),
+        ["train/00001.lmdb: record 6 is damaged", "train/00001.lmdb: mend: find .*resize"],
+    ),
+    "shard gone": (
+        lambda data: (data / "shards/val/00000.lmdb").unlink(),
+        ["val/00000.lmdb is missing", "val/00000.lmdb: mend: "],
+    ),
+    "split gone": (
+        lambda data: shutil.rmtree(data / "shards/val"),
+        ["val is not a whole split.*mend: dvc repro -f resize"],
+    ),
+    "labels": (with_another_label, ["val/labels.npy does not agree with data/index"]),
+    "mean": (
+        lambda data: flipped(data / "moments/mean_image.npy", 5000),
+        ["mean_image.npy was changed.*mend: dvc repro -f moments"],
+    ),
+    "other moments": (of_other_images, ["moments is not of these shards.*dvc repro -f moments"]),
+}
+
+
+@pytest.mark.parametrize("harm", HARMS)
+def test_harm_is_told_with_its_place_and_mend(made: Path, tmp_path: Path, harm: str) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(made, data)
+    do, says = HARMS[harm]
+    do(data)
+    told = problems(data)
+    assert len(told) == len(says), told
+    for line, pattern in zip(told, says, strict=True):
+        assert re.search(pattern, line), line
