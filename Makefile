@@ -17,7 +17,7 @@ test: $(VENV)/made
 check: $(VENV)/made
 	ruff check
 	ruff format --check
-	mypy --strict src stages
+	mypy --strict src stages benchmarks
 	@echo "$$(cat src/alexnet/*.py stages/*.py | wc -l) lines in src and stages"
 
 bench: $(BENCH)/made  # make bench ARGS=--quick

@@ -196,6 +196,10 @@ def _centre(pixels: Pixels, side: int, resample: str) -> Pixels:
     """Only what is kept is resampled: the centre square of the picture, to `side`."""
     height, width, _ = pixels.shape
     short = min(height, width)
+    reach = 2 * (short // side) + 4  # of the kernel beyond the square; what lies further is cut off
+    top, left = (max((length - short) // 2 - reach, 0) for length in (height, width))
+    pixels = pixels[top : height - top, left : width - left]
+    height, width, _ = pixels.shape
     averages = resample == "area" and short > side
     kernel = FilterType.box if averages else FilterType.catmull_rom  # the cubic with a = −0.5
     options = ResizeOptions(

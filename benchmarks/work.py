@@ -1,0 +1,46 @@
+"""Photos as the resize stage meets them: a folder of files, its index, the jobs."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from alexnet.index import ROW, Index, Rows, Synset, save_index
+from alexnet.resizing import Job, shard_jobs
+from alexnet.shards import RECORDS_A_SHARD
+
+SPLIT = "train"
+
+
+def write_raw(photos: Sequence[bytes], folder: Path, count: int) -> Rows:
+    """Write the photos, and an index of `count` images: the photos again and again. Its rows."""
+    raw, index = folder / "raw", folder / "index"
+    for made in (raw, index):
+        made.mkdir(parents=True)
+    for n, photo in enumerate(photos):
+        (raw / f"{n}.jpeg").write_bytes(photo)
+    lines = (
+        (0, 0, 0, len(photos[n % len(photos)]), f"{n % len(photos)}.jpeg".encode())
+        for n in range(count)
+    )
+    rows = np.array(list(lines), ROW)
+    archives = [("raw", sum(map(len, photos)))]
+    save_index(Index({SPLIT: rows, "val": rows[:0]}, archives, [Synset(0, "photo", "")]), index)
+    return rows
+
+
+def jobs(folder: Path, into: Path, count: int, records: int = RECORDS_A_SHARD) -> list[Job]:
+    """The jobs of the resize stage that write what `write_raw` left in `folder` to `into`."""
+    (into / SPLIT).mkdir(parents=True)
+    return shard_jobs(
+        into,
+        count,
+        records,
+        index=folder / "index",
+        root=folder,
+        split=SPLIT,
+        resample="bicubic",
+        pixels="raw",
+        apply_exif=False,
+        on_error="fail",
+    )
