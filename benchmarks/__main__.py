@@ -1,10 +1,10 @@
-"""All benchmarks of preparing data, one table each."""
+"""All benchmarks, one table each."""
 
-from benchmarks import fidelity, growth, moments, prepare, scaling, store
+from benchmarks import fidelity, growth, layers, load, lrn, moments, prepare, scaling, step, store
 from benchmarks.photos import load
 from benchmarks.table import arguments, show, told
 
-ALL = (prepare, fidelity, store, moments, scaling, growth)
+ALL = (prepare, fidelity, store, moments, scaling, growth, load, lrn, step, layers)
 
 if __name__ == "__main__":
     asked = arguments(__doc__ or "")

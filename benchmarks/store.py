@@ -11,7 +11,8 @@ from tempfile import TemporaryDirectory
 import lmdb
 from PIL import Image
 
-from alexnet.shards import SIDE, write_shard
+from alexnet.sharding import write_shard
+from alexnet.shards import SIDE
 from benchmarks import ways
 from benchmarks.clock import interleaved
 from benchmarks.table import Goal, Row, absent_rows, alone, cost_rows, installed

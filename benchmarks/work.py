@@ -7,7 +7,7 @@ import numpy as np
 
 from alexnet.index import ROW, Index, Rows, Synset, save_index
 from alexnet.resizing import Job, shard_jobs
-from alexnet.shards import RECORDS_A_SHARD
+from alexnet.sharding import RECORDS_A_SHARD
 
 SPLIT = "train"
 

@@ -12,7 +12,7 @@ from alexnet.config import Config, stage, workers
 from alexnet.index import load_index
 from alexnet.progress import progress
 from alexnet.scratch import fingerprint, moved_into, scratch, sources
-from alexnet.shards import summary
+from alexnet.sharding import summary
 
 
 @stage

@@ -6,19 +6,21 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from dataclasses import asdict
+from functools import partial
 
 import torch
 
-from alexnet import training
-from alexnet.checkpoint import save_model
+from alexnet.checkpoint import init_from, save_model
 from alexnet.config import Config, stage
-from alexnet.device import pick_device
 from alexnet.index import load_synsets
+from alexnet.launching import Launch, held, launched
 from alexnet.model import AlexNet, initialise
 from alexnet.moments import load_moments
-from alexnet.optim import Plateau
-from alexnet.scratch import emptied, fingerprint, scratch, sources
+from alexnet.recipe import recipe_of
+from alexnet.scratch import emptied, fingerprint, sources
 from alexnet.shards import Shards
+from alexnet.towers import Place, part_of, whole_of
+from alexnet.training import train, write_history
 
 DATA = Path("data")
 SPLITS = [f"shards/{s}/{f}" for s in ("train", "val") for f in ("manifest.json", "labels.npy")]
@@ -28,21 +30,33 @@ INPUTS = [DATA / name for name in ("index/classes.csv", *SPLITS, *MOMENTS)]
 
 @stage
 def main(config: Config) -> None:
+    how = asdict(config.launcher)
+    steps = how.pop("checkpoint_steps")
+    launched(Launch(**how), partial(work, config, steps))
+
+
+def work(config: Config, steps: int, place: Place, device: torch.device) -> None:
+    """What is done in each process."""
     synsets = [asdict(synset) for synset in load_synsets(DATA / "index")]
     moments = load_moments(DATA / "moments")
-    train, val = Shards(DATA / "shards/train"), Shards(DATA / "shards/val")
+    shards, val = Shards(DATA / "shards/train"), Shards(DATA / "shards/val")
     model, numbers = asdict(config.model), asdict(config.recipe)
-    recipe = training.Recipe(**numbers | {"plateau": Plateau(**numbers["plateau"])}, lr=config.lr)
     std, bias = model.pop("init_std"), model.pop("init_bias")
     shape = {"classes": len(synsets)} | model
+    recipe = recipe_of(numbers, config.lr, model["crop"])
 
-    device = pick_device(config.launcher.device)
-    net = AlexNet(**shape)
-    initialise(net, config.seed, std, bias)
+    whole, net = AlexNet(**shape), AlexNet(**shape, place=place)
+    initialise(whole, config.seed, std, bias)
+    start = numbers["init_from"] and init_from(whole, Path(numbers["init_from"]))
+    net.load_state_dict(part_of(whole.state_dict(), place))
     net.to(device).to(memory_format=torch.channels_last)
-    mark = fingerprint(shape, std, bias, asdict(recipe), config.seed, *INPUTS, *sources())
-    with scratch("train", mark) as work:
-        history = training.train(net, train, val, moments, recipe, config.seed, work)
+    told = shape, std, bias, numbers, config.lr, config.seed, start
+    mark = fingerprint(*told, *INPUTS, *sources())
+    with held("train", mark, place) as scratch:
+        history = train(net, shards, val, moments, recipe, config.seed, scratch, steps)
+        whole.load_state_dict(whole_of(net.state_dict(), place))
+        if not place.first:
+            return
         described = {
             "chosen": config.choices,
             "lr": config.lr,
@@ -53,8 +67,8 @@ def main(config: Config) -> None:
             "synsets": synsets,
         }
         folder = emptied(DATA / "train")
-        save_model(folder, net, moments, described)
-        training.write_history(folder / "history.csv", history)
+        save_model(folder, whole, moments, described)
+        write_history(folder / "history.csv", history)
 
 
 if __name__ == "__main__":

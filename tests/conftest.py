@@ -8,7 +8,8 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from alexnet.shards import SIDE, Shards, write_manifest, write_shard
+from alexnet.sharding import write_manifest, write_shard
+from alexnet.shards import SIDE, Shards
 
 Images = npt.NDArray[np.uint8]
 MakeSplit = Callable[..., Shards]

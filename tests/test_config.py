@@ -67,7 +67,7 @@ def run(copy: Path, stage: str, *overrides: str) -> subprocess.CompletedProcess[
         ("dataset.pixels=png", "dataset.pixels: Invalid value 'png', expected one of [raw, jpeg]"),
         (
             "model=alexnett",
-            "'model/alexnett' Available options in 'model': paper quick",
+            "'model/alexnett' Available options in 'model': caffe one_gpu original paper quick",
         ),
         ("lr=[", "no viable alternative"),
     ],

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from alexnet.checkpoint import load_model, save_model
+from alexnet.checkpoint import init_from, load_model, save_model
 from alexnet.errors import InputError
-from alexnet.model import LAYERS, AlexNet, initialise
+from alexnet.model import LAYERS, AlexNet, initialise, layers_of
 from alexnet.moments import Moments
 
 ORIGINAL = dict.fromkeys(LAYERS, 0.01) | dict.fromkeys(("conv3", "conv4", "conv5"), 0.03)
@@ -30,7 +30,7 @@ def test_a_narrow_net_has_the_same_signal_at_its_logits() -> None:
 
 def test_width_divides_every_layer_but_the_last() -> None:
     net = AlexNet(classes=12, width_divisor=4)
-    widths = [getattr(net, name).weight.shape[0] for name in LAYERS]
+    widths = [layer.weight.shape[0] for layer in layers_of(net).values()]
     assert widths == [24, 64, 96, 96, 64, 1024, 1024, 12]
     assert net(torch.zeros(2, 3, 224, 224)).shape == (2, 12)
     with pytest.raises(InputError, match="width_divisor is 3"):
@@ -65,3 +65,26 @@ def test_a_saved_model_predicts_the_same(tmp_path: Path) -> None:
     (tmp_path / "model.json").write_text('{"net": {"classes": 6, "width_divisor": 16}}')
     with pytest.raises(InputError, match="disagree"):
         load_model(tmp_path)
+
+
+def test_another_runs_weights_are_taken_where_they_fit(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As for "1 CNN*": the same net, other classes."""
+    moments = Moments(np.zeros((256, 256, 3), np.float32), np.ones(3), np.eye(3))
+    pretrained, net = AlexNet(7, 16), AlexNet(5, 16)
+    fc8 = net.fc8.weight.clone()
+    save_model(tmp_path, pretrained, moments, {"net": {"classes": 7, "width_divisor": 16}})
+    assert len(init_from(net, tmp_path)) == 64
+    assert capsys.readouterr().out.endswith("new: fc8\n")
+    for name, weight in net.state_dict().items():
+        taken = pretrained.state_dict()[name]
+        assert (
+            torch.equal(weight, fc8)
+            if name == "fc8.weight"
+            else "fc8" in name or torch.equal(weight, taken)
+        )
+    with pytest.raises(InputError, match=r"no layer of .* fits"):
+        init_from(AlexNet(9, 1), tmp_path)
+    with pytest.raises(InputError, match="cannot be read"):
+        init_from(net, tmp_path / "nowhere")

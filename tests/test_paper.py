@@ -13,7 +13,7 @@ from torch import Tensor
 from alexnet import optim
 from alexnet.augment import colour_shifts, ten_views
 from alexnet.lrn import lrn
-from alexnet.model import LAYERS, AlexNet, initialise
+from alexnet.model import AlexNet, initialise, layers_of
 
 CONF = Path(__file__).parents[1] / "conf"
 
@@ -27,13 +27,14 @@ def conf(name: str) -> dict[str, Any]:
 def net() -> AlexNet:
     """The paper's net, with the paper's initialisation."""
     paper = conf("model/paper.yaml")
-    whole = AlexNet(1000, paper["width_divisor"], paper["lrn"], paper["dropout"])
-    initialise(whole, 0, paper["init_std"], paper["init_bias"])
+    std, bias = paper.pop("init_std"), paper.pop("init_bias")
+    whole = AlexNet(1000, **paper)
+    initialise(whole, 0, std, bias)
     return whole
 
 
 def test_parameters(net: AlexNet) -> None:
-    counts = [sum(p.numel() for p in getattr(net, layer).parameters()) for layer in LAYERS]
+    counts = [sum(p.numel() for p in layer.parameters()) for layer in layers_of(net).values()]
     convolutional = [34_944, 307_456, 885_120, 663_936, 442_624]
     assert counts == [*convolutional, 37_752_832, 16_781_312, 4_097_000]
     assert sum(p.numel() for p in net.parameters()) == sum(counts) == 60_965_224
@@ -42,8 +43,8 @@ def test_parameters(net: AlexNet) -> None:
 def test_neurons(net: AlexNet) -> None:
     counts = []
     hooks = [
-        getattr(net, layer).register_forward_hook(lambda _, __, out: counts.append(out.numel()))
-        for layer in LAYERS
+        layer.register_forward_hook(lambda _, __, out: counts.append(out.numel()))
+        for layer in layers_of(net).values()
     ]
     net(torch.zeros(1, 3, 224, 224))
     for hook in hooks:
@@ -95,8 +96,7 @@ def test_towers_meet_first_in_conv3(net: AlexNet) -> None:
 
 def test_initialisation(net: AlexNet) -> None:
     """Section 5: N(0, 0.01²); biases 1 in conv2, conv4, conv5, fc6 and fc7, else 0."""
-    for name in LAYERS:
-        layer = getattr(net, name)
+    for name, layer in layers_of(net).items():
         assert abs(float(layer.weight.detach().std()) - 0.01) < 3e-4, name
         assert abs(float(layer.weight.detach().mean())) < 3e-4, name
         one = name in ("conv2", "conv4", "conv5", "fc6", "fc7")
@@ -171,6 +171,7 @@ def test_the_paper_files_hold_the_papers_numbers() -> None:
     assert (recipe["batch_size"], recipe["momentum"], recipe["weight_decay"]) == (128, 0.9, 0.0005)
     assert (recipe["epochs"], recipe["plateau"]["drops"], recipe["alpha_std"]) == (90, 3, 0.1)
     assert recipe["random_crops"] is recipe["reflections"] is True
-    assert model["lrn"] == {"k": 2, "n": 5, "alpha": 1e-4, "beta": 0.75}
+    lrn = {"k": 2, "n": 5, "alpha": 1e-4, "beta": 0.75, "across_towers": False}
+    assert model["lrn"] == lrn
     assert (model["width_divisor"], model["dropout"]) == (1, 0.5)
     assert yaml.safe_load((CONF.parent / "params.yaml").read_text())["lr"] == 0.01

@@ -18,7 +18,8 @@ from alexnet.errors import InputError
 from alexnet.index import load_index, save_index
 from alexnet.layouts import read_index
 from alexnet.resizing import Job, join, resize, resize_shard, shard_jobs
-from alexnet.shards import Shards, summary
+from alexnet.sharding import summary
+from alexnet.shards import Shards
 
 HOW: dict[str, Any] = {
     "resample": "bicubic",

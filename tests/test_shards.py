@@ -4,21 +4,24 @@ import gc
 import hashlib
 import io
 import json
+import mmap
 import multiprocessing
 import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import lmdb
 import numpy as np
 import pytest
 from PIL import Image
 
-from alexnet import shards
+from alexnet import btree, sharding, shards
 from alexnet.errors import InputError
-from alexnet.shards import SIDE, Shards, write_manifest, write_shard
+from alexnet.sharding import write_manifest, write_shard
+from alexnet.shards import SIDE, Shards
 from conftest import Images, random_images, write_split
 
 PAGE = 4096
@@ -39,6 +42,136 @@ def test_a_picture_outlives_its_reader(tmp_path: Path, images: Images) -> None:
     pictures = [Shards(folder).read(record) for record in (0, 1)]
     gc.collect()
     assert np.array_equal(pictures, images[:2])
+
+
+def test_gathered_crops_are_slices(split: Shards, images: Images) -> None:
+    """Of records from several shards, the first and the last bytes of a file's records too."""
+    records, tops, lefts = np.array(
+        [[19, 0, 7, 8, 3, 3], [32, 0, 31, 9, 0, 32], [0, 32, 1, 9, 0, 32]]
+    )
+    into = np.zeros((6, 224, 224, 3), np.uint8)
+    split.gather(records, tops, lefts, into)
+    for n, (record, top, left) in enumerate(zip(records, tops, lefts, strict=True)):
+        assert np.array_equal(into[n], images[record, top : top + 224, left : left + 224])
+
+
+@pytest.mark.parametrize(("top", "left"), [(33, 0), (0, 33), (-1, 0), (0, -1)])
+def test_a_crop_that_leaves_the_image_is_refused(split: Shards, top: int, left: int) -> None:
+    with pytest.raises(ValueError, match="a square of 224 leaves the image"):
+        split.gather(*np.array([[3], [top], [left]]), np.zeros((1, 224, 224, 3), np.uint8))
+
+
+@pytest.mark.parametrize("pixels", ["raw", "jpeg"])
+def test_a_record_is_checked_on_its_first_visit_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pixels: str
+) -> None:
+    checked: list[int] = []
+    checksum = shards.checksum_of
+
+    def counting(record: int, stored: bytes | memoryview) -> bytes:
+        checked.append(record)
+        return checksum(record, stored)
+
+    split = written(tmp_path / "split", random_images(6), pixels)
+    monkeypatch.setattr(shards, "checksum_of", counting)
+    corners, into = np.zeros(2, np.int64), np.zeros((2, 224, 224, 3), np.uint8)
+    split.gather(np.array([5, 2]), corners, corners, into)
+    split.gather(np.array([2, 3]), corners, corners, into)
+    split.read(5)
+    split.prefetch(split.records)
+    assert checked == [5, 2, 3]
+
+
+def test_gathering_finds_damage_as_reading_does(tmp_path: Path, split: Shards) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(split.folder, folder)
+    _flip_a_pixel(folder / "00001.lmdb")
+    harmed, corners = Shards(folder), np.zeros(8, np.int64)
+    with pytest.raises(InputError, match=r"00001.lmdb: record \d+ is damaged; mend: .*dvc repro"):
+        harmed.gather(np.arange(8, 16), corners, corners, np.zeros((8, 224, 224, 3), np.uint8))
+
+
+@pytest.mark.parametrize("pixels", ["raw", "jpeg"])
+def test_records_lie_where_lmdb_finds_them(tmp_path: Path, pixels: str) -> None:
+    """Noise as JPEG has pages of its own, paper fits into the tree; 400 records fill many pages."""
+    images = np.full((400, 256, 256, 3), 255, np.uint8)
+    images[:40] = random_images(40)
+    path = tmp_path / "00000.lmdb"
+    sharding.write_shard(path, enumerate(images), pixels)
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        ours = {key: mapped[start:stop] for key, start, stop in btree.values_of(mapped, PAGE)}
+    with lmdb.open(str(path), subdir=False, readonly=True, lock=False) as env, env.begin() as all_:
+        assert ours == dict(all_.cursor())
+
+
+def test_a_shard_without_records_is_read(tmp_path: Path, images: Images) -> None:
+    empty = write_shard(tmp_path / "00000.lmdb", [], "raw") | {"first": 0}
+    full = write_shard(tmp_path / "00001.lmdb", [(2, images[2])], "raw") | {"first": 2}
+    write_manifest(tmp_path, np.array([-1, -1, 0], np.int32), "raw", [empty, full], [])
+    split = Shards(tmp_path)
+    assert np.array_equal(split.read(2), images[2])
+    with pytest.raises(InputError, match=r"00000\.lmdb lacks record 1"):
+        split.read(1)
+
+
+class SpiedMap(mmap.mmap):
+    """A mapped file that tells what it is asked for."""
+
+    told: ClassVar[list[tuple[int, ...]]] = []
+
+    def madvise(self, *advice: int) -> None:
+        self.told.append(advice)
+        super().madvise(*advice)
+
+
+@pytest.mark.parametrize("pixels", ["raw", "jpeg"])
+def test_the_kernel_is_asked_for_the_pages_of_the_records_and_no_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pixels: str
+) -> None:
+    """Whoever reads in order leaves the kernel its readahead."""
+    split = written(tmp_path / "split", random_images(6), pixels)
+    monkeypatch.setattr(shards.mmap, "mmap", SpiedMap)
+    SpiedMap.told.clear()
+    split.read(0)
+    assert SpiedMap.told == []
+    split.prefetch(np.array([3, 0]))
+    readahead, *asked = SpiedMap.told
+    assert readahead == (mmap.MADV_RANDOM,)
+    data = (split.folder / "00000.lmdb").read_bytes()
+    for record, (advice, start, length) in zip((3, 0), asked, strict=True):
+        value = _stored(split.folder / "00000.lmdb", record)
+        at = data.index(value)
+        assert advice == mmap.MADV_WILLNEED
+        assert start == at // mmap.PAGESIZE * mmap.PAGESIZE
+        assert start + length == at + len(value)
+    split.prefetch(np.array([2]))
+    assert [advice for advice, *_ in SpiedMap.told[3:]] == [mmap.MADV_WILLNEED]
+
+
+def _stored(path: Path, record: int) -> bytes:
+    with lmdb.open(str(path), subdir=False, readonly=True, lock=False) as env, env.begin() as all_:
+        (value,) = (v for key, v in all_.cursor() if key[:8] == record.to_bytes(8, "big"))
+        return bytes(value)
+
+
+def test_pictures_are_read_on_in_a_forked_child(split: Shards, images: Images) -> None:
+    assert np.array_equal(split.read(0), images[0])
+    assert in_a_child(_same, split, images)
+
+
+def _same(split: Shards, images: Images) -> bool:
+    return all(np.array_equal(split.read(record), images[record]) for record in range(20))
+
+
+def test_too_many_open_files_is_told_with_its_mend(
+    split: Shards, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(shards.mmap, "mmap", refuse)
+    with pytest.raises(InputError, match=r"cannot be mapped: .*Too many open files; mend: ulimit"):
+        Shards(split.folder).read(0)
 
 
 def test_manifest_tells_the_truth_of_the_files(split: Shards) -> None:
@@ -134,7 +267,7 @@ def test_damage_is_one_clear_error(
 def test_a_shard_that_finds_no_room_says_so(
     tmp_path: Path, images: Images, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shards, "MAP_BYTES", 400_000)
+    monkeypatch.setattr(sharding, "MAP_BYTES", 400_000)
     with pytest.raises(InputError, match=r"cannot be written.*free the disk"):
         write_shard(tmp_path / "00000.lmdb", enumerate(images), "raw")
 
@@ -399,7 +532,7 @@ def test_a_whole_split_has_no_faults(small: Copy) -> None:
 
 
 def test_a_fault_in_one_record_costs_no_other(small: Copy, tmp_path: Path) -> None:
-    """Also where LMDB itself notices it, in the header of the record's pages."""
+    """Nor where it lies in the header of the record's pages, which LMDB would look at."""
     noticed = 0
     for back in range(-1, 17):
         copy = Copy(tmp_path / "copy", small.images, small.other)

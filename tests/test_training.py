@@ -8,14 +8,17 @@ import numpy as np
 import pytest
 import torch
 
-from alexnet import training
+from alexnet import checkpoint, training
+from alexnet.batches import Chances
 from alexnet.errors import InputError
 from alexnet.evaluation import centre_errors
+from alexnet.feed import Feed, dropout_masks
 from alexnet.model import LAYERS, AlexNet, initialise
 from alexnet.moments import Moments, load_moments, save_moments, sums_of
 from alexnet.optim import Plateau
+from alexnet.recipe import Recipe
 from alexnet.shards import Shards
-from alexnet.training import Recipe, dropout_masks, train
+from alexnet.training import train
 from conftest import Images, write_split
 
 RECIPE = Recipe(
@@ -24,11 +27,16 @@ RECIPE = Recipe(
     epochs=3,
     momentum=0.9,
     weight_decay=0.0005,
-    plateau=Plateau(patience=5, drops=3),
-    random_crops=True,
-    reflections=True,
-    alpha_std=0.1,
+    bias_lr=1.0,
+    bias_decay=True,
+    schedule=Plateau(patience=5, drops=3),
+    chances=Chances(),
+    mean_under_crop=True,
     colour_scale="sqrt_eigenvalue",
+    colour_until=None,
+    input_divisor=1.0,
+    frozen_from={},
+    layer_lr={},
     shuffled_labels=False,
     precision="fp32",
 )
@@ -64,10 +72,8 @@ def test_it_learns_twenty_images_by_heart(tmp_path: Path) -> None:
         RECIPE,
         lr=0.003,
         epochs=60,
-        plateau=Plateau(patience=100, drops=3),
-        random_crops=False,
-        reflections=False,
-        alpha_std=0.0,
+        schedule=Plateau(patience=100, drops=3),
+        chances=Chances(random_crops=False, reflections=False, alpha_std=0.0),
     )
     net = small_net(width_divisor=8, dropout=0.0)
     history = train(net, shards, shards, load_moments(tmp_path), still, 0, tmp_path)
@@ -75,8 +81,13 @@ def test_it_learns_twenty_images_by_heart(tmp_path: Path) -> None:
     assert history[-1]["train_loss"] < 0.1
 
 
+@pytest.mark.parametrize("checkpoint_steps", [1, 2, 3, 1000])
 def test_a_resumed_run_ends_in_the_same_bytes(
-    tmp_path: Path, split: Shards, moments: Moments, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    split: Shards,
+    moments: Moments,
+    monkeypatch: pytest.MonkeyPatch,
+    checkpoint_steps: int,
 ) -> None:
     straight, broken, resumed = small_net(), small_net(), small_net()
     for name in ("straight", "broken"):
@@ -84,14 +95,14 @@ def test_a_resumed_run_ends_in_the_same_bytes(
     history = train(straight, split, split, moments, RECIPE, 0, tmp_path / "straight")
     step = training._step
 
-    def dies(run: Any, velocities: Any, x: Any, labels: Any, n: int, lr: float) -> float:
-        if n == 5:  # inside the second epoch
+    def dies(*arguments: Any) -> torch.Tensor:
+        if arguments[-1] == 5:  # inside the second epoch
             raise KeyboardInterrupt
-        return step(run, velocities, x, labels, n, lr)
+        return step(*arguments)
 
     monkeypatch.setattr(training, "_step", dies)
     with pytest.raises(KeyboardInterrupt):
-        train(broken, split, split, moments, RECIPE, 0, tmp_path / "broken")
+        train(broken, split, split, moments, RECIPE, 0, tmp_path / "broken", checkpoint_steps)
     monkeypatch.setattr(training, "_step", step)
     assert train(resumed, split, split, moments, RECIPE, 0, tmp_path / "broken") == history
     assert same(resumed, straight)
@@ -109,14 +120,14 @@ def test_the_seed_decides(tmp_path: Path, split: Shards, moments: Moments) -> No
 
 def test_the_schedule_ends_training(tmp_path: Path, split: Shards, moments: Moments) -> None:
     """With a rate of nothing the error never falls: patience 1 drops thrice, then ends."""
-    recipe = replace(RECIPE, lr=1e-30, epochs=20, plateau=Plateau(patience=1, drops=3))
+    recipe = replace(RECIPE, lr=1e-30, epochs=20, schedule=Plateau(patience=1, drops=3))
     history = train(small_net(), split, split, moments, recipe, 0, tmp_path)
     assert [row["lr"] / 1e-30 for row in history] == pytest.approx([1, 1, 0.1, 0.01, 0.001])
 
 
 def test_a_loss_that_is_no_number_stops(tmp_path: Path, split: Shards, moments: Moments) -> None:
     recipe = replace(RECIPE, lr=1e9)
-    with pytest.raises(InputError, match=r"no number any more at step .*lower lr"):
+    with pytest.raises(InputError, match=r"no number any more in epoch 1, step \d+; .*lower lr"):
         train(small_net(), split, split, moments, recipe, 0, tmp_path)
 
 
@@ -131,7 +142,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(
     assert same(resumed, straight)
     said = capsys.readouterr().out
     assert "checkpoint.safetensors cannot be read" in said
-    assert training.checkpoint.load(tmp_path / "before.safetensors")[1]["epoch"] == 2
+    assert checkpoint.load(tmp_path / "before.safetensors")[1]["epoch"] == 2
     assert "going on after epoch 2" in said
 
 
@@ -144,15 +155,15 @@ def test_no_epochs_or_images_are_refused(
 
 
 def test_dropout_masks_are_fair_and_independent() -> None:
-    cpu = torch.device("cpu")
-    six, seven = dropout_masks(0, 3, 16, 512, 0.5, cpu)
+    cpu, units = torch.device("cpu"), (slice(0, 16), slice(0, 512))
+    six, seven = dropout_masks(0, 3, *units, 0.5, cpu)
     assert six.shape == seven.shape == (16, 512)
     assert set(six.unique().tolist()) == {0.0, 1.0}
     assert abs(float(six.mean()) - 0.5) < 0.02
     assert abs(float(((six - 0.5) * (seven - 0.5)).mean())) < 0.01
-    assert not torch.equal(six, dropout_masks(0, 4, 16, 512, 0.5, cpu)[0])
-    assert abs(float(dropout_masks(0, 0, 16, 512, 0.2, cpu)[0].mean()) - 0.8) < 0.02
-    assert dropout_masks(0, 0, 16, 512, 0.0, cpu)[0].all()
+    assert not torch.equal(six, dropout_masks(0, 4, *units, 0.5, cpu)[0])
+    assert abs(float(dropout_masks(0, 0, *units, 0.2, cpu)[0].mean()) - 0.8) < 0.02
+    assert dropout_masks(0, 0, *units, 0.0, cpu)[0].all()
 
 
 def test_dropout_is_halving_at_test() -> None:
@@ -167,12 +178,12 @@ def test_dropout_is_halving_at_test() -> None:
 
 
 def test_shuffled_labels_are_the_same_labels_elsewhere(split: Shards, moments: Moments) -> None:
-    runs = [
-        training._Run.of(small_net(), split, moments, replace(RECIPE, shuffled_labels=shuffled), 0)
+    feeds = [
+        Feed.of(split, moments, replace(RECIPE, shuffled_labels=shuffled), 0, torch.device("cpu"))
         for shuffled in (False, True)
     ]
-    assert not torch.equal(runs[0].labels, runs[1].labels)
-    assert torch.equal(runs[0].labels.sort().values, runs[1].labels.sort().values)
+    assert not torch.equal(feeds[0].labels, feeds[1].labels)
+    assert torch.equal(feeds[0].labels.sort().values, feeds[1].labels.sort().values)
 
 
 def test_evaluation_of_a_split_counts_every_image(split: Shards) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from alexnet.index import ROW, Index, Synset
 from alexnet.moments import save_moments, sums_of
-from alexnet.shards import write_manifest
+from alexnet.sharding import write_manifest
 from alexnet.verifying import verify
 from conftest import Images, write_split
 

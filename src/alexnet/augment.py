@@ -3,12 +3,15 @@
 import torch
 from torch import Tensor
 
-from alexnet.batches import CENTRE, CROP
 from alexnet.shards import SIDE
 
-CORNERS = ((0, 0), (0, SIDE - CROP), (SIDE - CROP, 0), (SIDE - CROP, SIDE - CROP))
-VIEWS = (*CORNERS, (CENTRE, CENTRE))  # the order of the text: four corners, then the centre
-CENTRE_VIEW = VIEWS.index((CENTRE, CENTRE))
+CENTRE_VIEW = 4  # of ten, after the corners
+
+
+def views_of(crop: int) -> list[tuple[int, int]]:
+    """Top and left of four corners and the centre of 256×256, in the order of the text."""
+    far, centre = SIDE - crop, (SIDE - crop) // 2
+    return [(0, 0), (0, far), (far, 0), (far, far), (centre, centre)]
 
 
 def colour_shifts(
@@ -23,37 +26,37 @@ def colour_shifts(
     return (alphas * scale) @ eigenvectors
 
 
-def augment(
-    crops: Tensor, mean: Tensor, tops: Tensor, lefts: Tensor, mirrored: Tensor, shifts: Tensor
-) -> Tensor:
-    """Training input: (crop − its part of the mean image), perhaps reflected, + its colour shift.
+def augment(crops: Tensor, means: Tensor, mirrored: Tensor, shifts: Tensor) -> Tensor:
+    """Training input: (crop − its mean), perhaps reflected, + its colour shift.
 
-    crops (n, 224, 224, 3) uint8, shifts (n, 3), mean (256, 256, 3) → (n, 3, 224, 224) float32,
-    channels last in memory, on the 0–255 scale.
+    crops (n, 224, 224, 3) uint8, means the same or (224, 224, 3), shifts (n, 3), in float32 →
+    (n, 3, 224, 224) float32, channels last in memory, on the 0–255 scale.
     """
-    x = crops.float().sub_(mean_crops(mean, tops, lefts))
+    x = crops.float().sub_(means)
     x = torch.where(mirrored[:, None, None, None], x.flip(2), x)
     return x.add_(shifts[:, None, None, :]).permute(0, 3, 1, 2)
 
 
-def mean_crops(mean: Tensor, tops: Tensor, lefts: Tensor) -> Tensor:
+def mean_crops(mean: Tensor, tops: Tensor, lefts: Tensor, crop: int) -> Tensor:
     """The patches of the mean image under each crop, (n, 224, 224, 3): whole rows are gathered."""
-    patches = mean.reshape(SIDE, SIDE * 3).unfold(1, CROP * 3, 3)  # (256, 33, 672), a view
-    rows = tops[:, None] + torch.arange(CROP, device=mean.device)
-    return patches[rows, lefts[:, None]].view(len(tops), CROP, CROP, 3)
+    patches = mean.reshape(SIDE, SIDE * 3).unfold(1, crop * 3, 3)  # (256, 33, 672), a view
+    rows = tops[:, None] + torch.arange(crop, device=mean.device)
+    return patches[rows, lefts[:, None]].view(len(tops), crop, crop, 3)
 
 
-def ten_views(images: Tensor, mean: Tensor) -> Tensor:
+def ten_views(images: Tensor, mean: Tensor, crop: int = 224) -> Tensor:
     """Four corners, the centre, then the reflections of these five: (n, 10, 3, 224, 224) float32.
 
     images (n, 256, 256, 3) uint8; mean (256, 256, 3). Section 4.1.
     """
     x = images.float() - mean
-    views = torch.stack([x[:, top : top + CROP, left : left + CROP] for top, left in VIEWS], dim=1)
-    return torch.cat([views, views.flip(3)], dim=1).permute(0, 1, 4, 2, 3)
+    views = [x[:, top : top + crop, left : left + crop] for top, left in views_of(crop)]
+    five = torch.stack(views, dim=1)
+    return torch.cat([five, five.flip(3)], dim=1).permute(0, 1, 4, 2, 3)
 
 
-def centre_view(images: Tensor, mean: Tensor) -> Tensor:
+def centre_view(images: Tensor, mean: Tensor, crop: int = 224) -> Tensor:
     """The centre 224×224, (n, 3, 224, 224) float32."""
+    top, left = views_of(crop)[CENTRE_VIEW]
     x = images.float() - mean
-    return x[:, CENTRE : CENTRE + CROP, CENTRE : CENTRE + CROP].permute(0, 3, 1, 2)
+    return x[:, top : top + crop, left : left + crop].permute(0, 3, 1, 2)

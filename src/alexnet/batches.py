@@ -1,26 +1,55 @@
 """The order of an epoch, its random choices, and its images in batches of uint8."""
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from alexnet import philox
-from alexnet.shards import SIDE, Shards
+from alexnet.errors import InputError
+from alexnet.shards import SIDE, Integers, Shards
 
-CROP = 224
-CENTRE = (SIDE - CROP) // 2
-RING = 3  # buffers: one in use, one filled, one being filled
+AHEAD = 2  # batches that are filled while one is in use
+RING = AHEAD + 2  # buffers: the one before is still good
+PREFETCHED = 32  # records asked of the disk ahead of the one that is copied: 6 MB
+
+
+@dataclass(frozen=True)
+class Chances:
+    """What chance decides about an image, and within which bounds.
+
+    crop: side of a patch. offsets: its places each way, 0 … offsets − 1: 32 as the text's 2048
+    patches, 33 as the 2012 code. shared_by: images in a row that share a crop and a reflection, 32
+    in that code. Without random_crops every patch is the centre. alpha_std: of the colours' α.
+    Raises InputError where a patch would leave the image.
+    """
+
+    crop: int = 224
+    offsets: int = 32
+    shared_by: int = 1
+    random_crops: bool = True
+    reflections: bool = True
+    alpha_std: float = 0.1
+
+    def __post_init__(self) -> None:
+        if min(self.crop, self.offsets, self.shared_by) < 1:
+            raise InputError("crop, offsets and shared_by must be 1 or more", "raise them")
+        if self.crop + self.offsets - 1 > SIDE:
+            most = SIDE - self.crop + 1
+            what = f"{self.offsets} offsets of a crop of {self.crop} leave the image of {SIDE}"
+            raise InputError(what, f"at most {most} offsets" if most > 0 else "a smaller crop")
 
 
 @dataclass(frozen=True)
 class Choices:
     """What chance decides for each image of an epoch, in the order of use.
 
-    order (n,) int64 into the split's records; tops, lefts (n,) int64, 0–31; mirrored (n,) bool;
-    alphas (n, 3) float64.
+    order (n,) int64 into the split's records; tops, lefts (n,) int64, 0 … offsets − 1; mirrored
+    (n,) bool; alphas (n, 3) float64.
     """
 
     order: Tensor
@@ -30,67 +59,118 @@ class Choices:
     alphas: Tensor
 
 
-def choose(
-    seed: int, epoch: int, images: int, random_crops: bool, reflections: bool, alpha_std: float
-) -> Choices:
+def choose(seed: int, epoch: int, images: int, chances: Chances) -> Choices:
     """All random choices of one epoch, each a function of (seed, epoch, place in the order) alone.
 
-    Section 4.1: random 224×224 patches (32 offsets each way), reflections, and α ~ N(0, alpha_std)
-    drawn once for each use of an image.
+    Section 4.1: random patches, reflections, and α ~ N(0, alpha_std) drawn once for each use of an
+    image.
     """
     places = torch.arange(images)
     sort, _, _, _ = philox.words(seed, philox.ORDER, epoch, places).unbind(1)
-    tops, lefts, mirrored, _ = philox.words(seed, philox.CROP, epoch, places).unbind(1)
-    offsets = SIDE - CROP
+    units = places // chances.shared_by
+    tops, lefts, mirrored, _ = philox.words(seed, philox.CROP, epoch, units).unbind(1)
+    centre = torch.full_like(places, (SIDE - chances.crop) // 2)
     return Choices(
         order=torch.argsort(sort, stable=True),
-        tops=tops % offsets if random_crops else torch.full_like(places, CENTRE),
-        lefts=lefts % offsets if random_crops else torch.full_like(places, CENTRE),
-        mirrored=(mirrored % 2 == 1) & reflections,
-        alphas=philox.normal(seed, philox.ALPHA, epoch, places)[:, :3] * alpha_std,
+        tops=tops % chances.offsets if chances.random_crops else centre,
+        lefts=lefts % chances.offsets if chances.random_crops else centre,
+        mirrored=(mirrored % 2 == 1) & chances.reflections,
+        alphas=philox.normal(seed, philox.ALPHA, epoch, places)[:, :3] * chances.alpha_std,
     )
 
 
-def crops(shards: Shards, choices: Choices, size: int, pin: bool) -> Iterator[tuple[Tensor, slice]]:
-    """The epoch's crops: (up to size, 224, 224, 3) uint8, with the part of `choices` they are.
+def batch_parts(
+    images: int, size: int, first_step: int = 0, rank: int = 0, ranks: int = 1
+) -> list[slice]:
+    """The part of each batch of an epoch, from `first_step` on, that one rank is to load.
 
-    A batch is good until the next but one is asked for. The last one may be smaller.
+    Batch k is order[k·size:(k + 1)·size], the last one perhaps smaller; the parts of its `ranks`
+    are contiguous, in turn, and differ by at most one image. One of fewer images has empty parts.
     """
-    tops, lefts = choices.tops.tolist(), choices.lefts.tolist()
-    records = shards.records[choices.order.numpy()].tolist()
+    parts = []
+    for start in range(first_step * size, images, size):
+        length = min(size, images - start)
+        first, last = (start + length * each // ranks for each in (rank, rank + 1))
+        parts.append(slice(first, last))
+    return parts
 
-    def fill(buffer: Tensor, part: slice) -> None:
-        pixels = buffer.numpy()
-        for n, (record, top, left) in enumerate(
-            zip(records[part], tops[part], lefts[part], strict=True)
-        ):
-            pixels[n] = shards.read(record)[top : top + CROP, left : left + CROP]
 
-    return _ring(fill, len(records), size, CROP, pin)
+def crops(
+    shards: Shards, choices: Choices, parts: Sequence[slice], crop: int, pin: bool
+) -> Iterator[tuple[Tensor, slice]]:
+    """The crops of these parts of the epoch, (n, crop, crop, 3) uint8, each with its part.
+
+    A batch is good until the next but one is asked for. Raises InputError where a record is
+    damaged.
+    """
+    records = shards.records[choices.order.numpy()]
+    return _ring(shards, records, choices.tops.numpy(), choices.lefts.numpy(), parts, crop, pin)
 
 
 def squares(shards: Shards, records: Sequence[int], size: int) -> Iterator[tuple[Tensor, slice]]:
     """The whole 256×256 images of `records` in batches, as `crops` gives them."""
-
-    def fill(buffer: Tensor, part: slice) -> None:
-        pixels = buffer.numpy()
-        for n, record in enumerate(records[part]):
-            pixels[n] = shards.read(record)
-
-    return _ring(fill, len(records), size, SIDE, pin=False)
+    corners = np.zeros(len(records), np.int64)
+    parts = batch_parts(len(records), size)
+    return _ring(shards, np.array(records, np.int64), corners, corners, parts, SIDE, pin=False)
 
 
 def _ring(
-    fill: Callable[[Tensor, slice], None], images: int, size: int, side: int, pin: bool
+    shards: Shards,
+    records: Integers,
+    tops: Integers,
+    lefts: Integers,
+    parts: Sequence[slice],
+    side: int,
+    pin: bool,
 ) -> Iterator[tuple[Tensor, slice]]:
-    """Fill reused buffers one batch ahead, in a thread: fresh ones would cost page faults."""
-    shape = (min(size, images), side, side, 3)
-    ring = [torch.empty(shape, dtype=torch.uint8, pin_memory=pin) for _ in range(RING)]
-    parts = [slice(start, min(start + size, images)) for start in range(0, images, size)]
-    with ThreadPoolExecutor(1) as pool:
-        coming = [pool.submit(fill, ring[n % RING], part) for n, part in enumerate(parts[:1])]
+    """Fill reused buffers ahead, in a thread: fresh ones would cost page faults."""
+    places = np.concatenate([np.arange(part.start, part.stop) for part in parts] or [tops[:0]])
+    work = _Work(shards, records[places], tops[places], lefts[places])
+    counts = [part.stop - part.start for part in parts]
+    firsts = np.cumsum([0, *counts])
+    shape = (max(counts, default=0), side, side, 3)
+    ring = [_buffer(shape, pin) for _ in range(RING)]
+    pool = ThreadPoolExecutor(1, "loader")
+    fills: deque[Future[Tensor]] = deque()
+
+    def begin(n: int) -> None:
+        if n < len(parts):
+            fills.append(pool.submit(work.fill, ring[n % RING][: counts[n]], int(firsts[n])))
+
+    try:
+        for n in range(AHEAD):
+            begin(n)
         for n, part in enumerate(parts):
-            coming.pop().result()
-            if n + 1 < len(parts):
-                coming.append(pool.submit(fill, ring[(n + 1) % RING], parts[n + 1]))
-            yield ring[n % RING][: part.stop - part.start], part
+            batch = fills.popleft().result()
+            begin(n + AHEAD)
+            yield batch, part
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _buffer(shape: tuple[int, ...], pin: bool) -> Tensor:
+    """Numpy's memory comes in huge pages where the system has them, PyTorch's does not."""
+    if pin:
+        return torch.empty(shape, dtype=torch.uint8, pin_memory=True)
+    return torch.from_numpy(np.empty(shape, np.uint8))
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What is to be copied, in turn: of records (n,) the squares at tops, lefts (n,), all int64."""
+
+    shards: Shards
+    records: Integers
+    tops: Integers
+    lefts: Integers
+
+    def fill(self, batch: Tensor, first: int) -> Tensor:
+        """Copy what comes from place `first` on, the disk always the same way ahead."""
+        if first == 0:
+            self.shards.prefetch(self.records[:PREFETCHED])
+        for n in range(0, len(batch), PREFETCHED):
+            some = batch[n : n + PREFETCHED].numpy()
+            now = slice(first + n, first + n + len(some))
+            self.shards.prefetch(self.records[now.start + PREFETCHED : now.stop + PREFETCHED])
+            self.shards.gather(self.records[now], self.tops[now], self.lefts[now], some)
+        return batch

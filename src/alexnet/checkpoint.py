@@ -1,5 +1,6 @@
 """Tensors and a JSON state in one file, replaced whole or not at all; the model's files."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import fields
@@ -57,3 +58,22 @@ def load_model(folder: Path) -> tuple[AlexNet, Moments, dict[str, Any]]:
         what = f"{folder}: model.json and the weights disagree: {error}"
         raise InputError(what, "dvc repro -f train") from None
     return net, moments, described
+
+
+def init_from(net: AlexNet, folder: Path) -> str:
+    """Take the weights of another run's model wherever their layers fit; the others stay.
+
+    `folder`: its data/train. Returns the SHA-256 of what was taken. Raises InputError where the
+    model is missing or damaged, or no layer fits.
+    """
+    path = folder / "model.safetensors"
+    tensors, _ = load(path)
+    own = net.state_dict()
+    fit = {name: t for name, t in tensors.items() if name in own and own[name].shape == t.shape}
+    if not fit:
+        raise InputError(f"no layer of {path} fits this net", "choose the model it was trained as")
+    net.load_state_dict(own | fit)
+    new = sorted({name.partition(".")[0] for name in own if name not in fit})
+    print(f"train: weights of {folder}; new: {', '.join(new) or 'none'}", flush=True)
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

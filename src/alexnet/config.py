@@ -39,8 +39,10 @@ Layout = StrEnum(
 Resample = StrEnum("Resample", ["bicubic", "area"])
 Pixels = StrEnum("Pixels", ["raw", "jpeg"])
 OnError = StrEnum("OnError", ["fail", "skip"])
+Order1 = StrEnum("Order1", ["relu_lrn_pool", "lrn_pool_relu"])
+DropoutForm = StrEnum("DropoutForm", ["masked", "inverted"])
 ColourScale = StrEnum("ColourScale", ["sqrt_eigenvalue", "eigenvalue"])
-Precision = StrEnum("Precision", ["auto", "bf16", "fp32"])
+Precision = StrEnum("Precision", ["auto", "bf16", "tf32", "fp32"])
 
 
 @dataclass
@@ -67,12 +69,35 @@ class Dataset:
 
 @dataclass
 class Lrn:
-    """Section 3.3: a / (k + alpha · Σ a²)^beta over n neighbouring maps."""
+    """Section 3.3: a / (k + alpha · Σ a²)^beta over n neighbouring maps, of one tower or of all."""
 
     k: float = MISSING
     n: int = MISSING
     alpha: float = MISSING
     beta: float = MISSING
+    across_towers: bool = MISSING
+
+
+@dataclass
+class SpatialNorm:
+    """The same over size × size places of one map."""
+
+    k: float = MISSING
+    size: int = MISSING
+    alpha: float = MISSING
+    beta: float = MISSING
+
+
+@dataclass
+class Maps:
+    """Of each convolutional layer, all towers together; conv6 may have none."""
+
+    conv1: int = MISSING
+    conv2: int = MISSING
+    conv3: int = MISSING
+    conv4: int = MISSING
+    conv5: int = MISSING
+    conv6: int = MISSING
 
 
 @dataclass
@@ -84,6 +109,7 @@ class Layers:
     conv3: float = MISSING
     conv4: float = MISSING
     conv5: float = MISSING
+    conv6: float = MISSING
     fc6: float = MISSING
     fc7: float = MISSING
     fc8: float = MISSING
@@ -92,8 +118,16 @@ class Layers:
 @dataclass
 class Model:
     width_divisor: int = MISSING
+    towers: int = MISSING
+    maps: Maps = field(default_factory=Maps)
+    neurons: int = MISSING
+    crop: int = MISSING
+    padding: list[int] = MISSING
+    order1: Order1 = MISSING
     lrn: Lrn = field(default_factory=Lrn)
+    spatial_norm: SpatialNorm | None = None
     dropout: float = MISSING
+    dropout_form: DropoutForm = MISSING
     init_std: Layers = field(default_factory=Layers)
     init_bias: Layers = field(default_factory=Layers)
 
@@ -107,16 +141,36 @@ class Plateau:
 
 
 @dataclass
+class Dexp:
+    """The authors' automatic schedule: the rate falls by `span` over the epochs, in `steps`."""
+
+    span: float = MISSING
+    steps: int = MISSING
+
+
+@dataclass
 class Recipe:
     batch_size: int = MISSING
     epochs: int = MISSING
     momentum: float = MISSING
     weight_decay: float = MISSING
-    plateau: Plateau = field(default_factory=Plateau)
+    bias_lr: float = MISSING
+    bias_decay: bool = MISSING
+    plateau: Plateau | None = None  # one of these three
+    multistep: list[int] | None = None
+    dexp: Dexp | None = None
     random_crops: bool = MISSING
+    offsets: int = MISSING
+    shared_by: int = MISSING
     reflections: bool = MISSING
+    mean_under_crop: bool = MISSING
     alpha_std: float = MISSING
     colour_scale: ColourScale = MISSING
+    colour_until: int | None = MISSING
+    input_divisor: float = MISSING
+    frozen_from: dict[str, int] = field(default_factory=dict)
+    layer_lr: dict[str, float] = field(default_factory=dict)
+    init_from: str | None = MISSING
     shuffled_labels: bool = MISSING
     precision: Precision = MISSING
 
@@ -124,6 +178,12 @@ class Recipe:
 @dataclass
 class Launcher:
     device: str = MISSING
+    processes: int = MISSING  # on each node
+    towers: int = MISSING  # processes that share one net: 1 or 2
+    nodes: str = MISSING  # a number, or as torchrun's 1:4
+    rendezvous: str | None = MISSING  # host:port, for several nodes
+    max_restarts: int = MISSING
+    checkpoint_steps: int = MISSING  # at most so many steps are done again after a kill
 
 
 @dataclass

@@ -1,6 +1,7 @@
 """Where and in what precision to compute, and how the CPU's memory is kept."""
 
 import ctypes
+import os
 import platform
 from pathlib import Path
 
@@ -11,7 +12,6 @@ from alexnet.errors import InputError
 
 def pick_device(name: str) -> torch.device:
     """`name`, or for "auto" a GPU where there is one. Raises InputError where there is no such."""
-    torch.backends.cudnn.allow_tf32 = False  # float32 is float32, LRN's sums among them
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -22,7 +22,12 @@ def pick_device(name: str) -> torch.device:
 
 
 def pick_autocast(precision: str, device: torch.device) -> torch.autocast:
-    """bf16 or fp32; for "auto" bf16 where the processor multiplies it in hardware."""
+    """bf16, tf32 or fp32; for "auto" bf16 where the processor multiplies it in hardware.
+
+    fp32 is fp32: a GPU multiplies in TF32 only where "tf32" asks for it.
+    """
+    torch.backends.cudnn.allow_tf32 = precision == "tf32"
+    torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
     bf16 = _has_bf16(device) if precision == "auto" else precision == "bf16"
     return torch.autocast(device.type, torch.bfloat16, enabled=bf16)
 
@@ -33,6 +38,13 @@ def _has_bf16(device: torch.device) -> bool:
     cpuinfo = Path("/proc/cpuinfo")
     flags = set(cpuinfo.read_text().split()) if cpuinfo.exists() else set()
     return not flags.isdisjoint({"avx512_bf16", "amx_bf16"})
+
+
+def make_deterministic() -> None:
+    """Have a GPU, too, give the same bytes every time, with algorithms that may be slower."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.backends.cudnn.benchmark = False
+    torch.use_deterministic_algorithms(True)
 
 
 def keep_freed_memory() -> None:

@@ -17,7 +17,8 @@ from alexnet.archives import check_unchanged, file_of, read_image
 from alexnet.images import UnreadableImageError, square
 from alexnet.index import Index
 from alexnet.scratch import PACKAGES
-from alexnet.shards import RECORD_BYTES, SIDE
+from alexnet.sharding import RECORD_BYTES
+from alexnet.shards import SIDE
 
 TRIED = 64  # images, spread over the set
 GIGA = 1e9

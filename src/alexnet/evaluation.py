@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from rich.console import Console
@@ -15,7 +16,8 @@ from alexnet.augment import CENTRE_VIEW, centre_view, ten_views
 from alexnet.batches import squares
 from alexnet.model import AlexNet
 from alexnet.progress import progress
-from alexnet.shards import Shards
+from alexnet.shards import Integers, Shards
+from alexnet.towers import add_up
 
 BATCH = 32
 
@@ -38,8 +40,12 @@ def top_k_wrong(probabilities: Tensor, labels: Tensor, k: int) -> int:
 
     Of equal probabilities the class of lower label is taken to be the more probable.
     """
+    return int(_wrong(probabilities, labels, k).sum())
+
+
+def _wrong(probabilities: Tensor, labels: Tensor, k: int) -> Tensor:
     order = probabilities.argsort(dim=1, descending=True, stable=True)[:, :k]
-    return int((order != labels[:, None]).all(dim=1).sum())
+    return (order != labels[:, None]).all(dim=1)
 
 
 @torch.no_grad()
@@ -48,8 +54,8 @@ def predict(net: AlexNet, shards: Shards, mean: Tensor) -> Predictions:
     net.eval()
     ten, centre = [], []
     with progress(len(shards), "evaluate") as advance:
-        for images, _ in _batches(shards, mean.device):
-            logits = net(ten_views(images, mean).flatten(0, 1)).double()
+        for images, _ in _batches(shards, shards.records, mean.device):
+            logits = net(ten_views(images, mean, net.crop).flatten(0, 1)).double()
             views = F.softmax(logits, dim=1).view(len(images), 10, -1)
             ten.append(views.mean(dim=1).cpu())
             centre.append(views[:, CENTRE_VIEW].cpu())
@@ -61,20 +67,25 @@ def predict(net: AlexNet, shards: Shards, mean: Tensor) -> Predictions:
 
 @torch.no_grad()
 def centre_errors(net: AlexNet, shards: Shards, mean: Tensor) -> dict[str, float]:
-    """val_loss, top1_error and top5_error in % on the centre view: what the schedule looks at."""
+    """val_loss, top1_error and top5_error in % on the centre view: what the schedule looks at.
+
+    Of several ranks each part takes whole batches in turn, and what is found of each image is put
+    together before it is added up: the same numbers on all, to the bit, as in one process.
+    """
     net.eval()
     labels = torch.from_numpy(shards.labels[shards.records]).long()
-    logits = torch.cat(
-        [
-            net(centre_view(images, mean)).float().cpu()
-            for images, _ in _batches(shards, mean.device)
-        ]
-    )
-    return {
-        "val_loss": float(F.cross_entropy(logits, labels)),
-        "top1_error": 100 * top_k_wrong(logits, labels, 1) / len(labels),
-        "top5_error": 100 * top_k_wrong(logits, labels, 5) / len(labels),
-    }
+    batch_of = np.arange(len(labels)) // BATCH
+    here = np.flatnonzero(batch_of % net.place.parts == net.place.part)
+    found = torch.zeros(len(labels), 3, dtype=torch.float64)
+    for images, part in _batches(shards, shards.records[here], mean.device):
+        logits, own = net(centre_view(images, mean, net.crop)).double().cpu(), here[part]
+        wrong = (_wrong(logits, labels[own], k).double() for k in (1, 5))
+        loss = F.cross_entropy(logits, labels[own], reduction="none")
+        found[own] = torch.stack([loss, *wrong], dim=1)
+    found = found.to(mean.device)
+    add_up([found], net.place.along)
+    loss, top1, top5 = (found.sum(dim=0) / len(labels)).tolist()
+    return {"val_loss": loss, "top1_error": 100 * top1, "top5_error": 100 * top5}
 
 
 def metrics(predictions: Predictions) -> dict[str, float]:
@@ -113,6 +124,8 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
             writer.writerow([int(predictions.records[n]), int(predictions.labels[n]), *five])
 
 
-def _batches(shards: Shards, device: torch.device) -> Iterator[tuple[Tensor, slice]]:
-    for images, part in squares(shards, shards.records.tolist(), BATCH):
+def _batches(
+    shards: Shards, records: Integers, device: torch.device
+) -> Iterator[tuple[Tensor, slice]]:
+    for images, part in squares(shards, records.tolist(), BATCH):
         yield images.to(device), part

@@ -62,7 +62,7 @@ def _gathered(data: Path, errors: Mapping[str, float]) -> Report:
         photo=train.read(train.records[0]),
         history=_history(data / "train/history.csv"),
         conv1=tensors["conv1.weight"].numpy(),
-        towers=2,
+        towers=model["net"]["towers"],
         predictions=_predictions(data / "evaluate/predictions.csv", val, index),
         samples=[_sample(train, index, record) for record in train.records[:SAMPLES]],
         odd_files=train.manifest["odd"] + val.manifest["odd"],

@@ -1,6 +1,7 @@
 """The net of section 3: five convolutional layers on two towers, three fully connected ones."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -8,77 +9,165 @@ from torch import Tensor, nn
 
 from alexnet.errors import InputError
 from alexnet.lrn import lrn
+from alexnet.spatial_norm import spatial_norm
+from alexnet.towers import ALONE, Place, joined
 
-LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8")
-PAPER_LRN = {"k": 2.0, "n": 5, "alpha": 1e-4, "beta": 0.75}
+LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5", "conv6", "fc6", "fc7", "fc8")
+MAPS = {"conv1": 96, "conv2": 256, "conv3": 384, "conv4": 384, "conv5": 256, "conv6": 0}
+LRN = {"k": 2.0, "n": 5, "alpha": 1e-4, "beta": 0.75, "across_towers": False}
+PADDING = (0, 3, 0, 3)  # left, right, top, bottom
 
 
 class AlexNet(nn.Module):
     """The two-tower net. A tower is half the maps: groups=2 wherever a layer sees its own alone.
 
-    `width_divisor` 1 is the paper's net, 60,965,224 parameters with 1000 classes; a larger one
-    divides the maps and neurons of every layer but the last.
+    The defaults are the paper's: 60,965,224 parameters with 1000 classes. `maps`: of each
+    convolutional layer, all towers together; conv6 (0: none) follows the last pool and sees both,
+    as in the paper's "1 CNN*". `width_divisor` divides the maps and neurons of all layers but fc8.
+    `place`: of the processes that share the net, which tower is here; it holds that tower's layers.
     """
 
     def __init__(
         self,
         classes: int = 1000,
         width_divisor: int = 1,
-        lrn: Mapping[str, float] = PAPER_LRN,
+        towers: int = 2,
+        maps: Mapping[str, int] = MAPS,
+        neurons: int = 4096,
+        crop: int = 224,
+        padding: Sequence[int] = PADDING,
+        order1: str = "relu_lrn_pool",
+        lrn: Mapping[str, Any] = LRN,
+        spatial_norm: Mapping[str, Any] | None = None,
         dropout: float = 0.5,
+        dropout_form: str = "masked",
+        place: Place = ALONE,
     ) -> None:
-        """Raises InputError unless width_divisor is a power of two up to 16."""
+        """Raises InputError where maps and towers do not fit, or crop and padding give no 6×6."""
         super().__init__()
-        if width_divisor not in (1, 2, 4, 8, 16):
-            raise InputError(f"width_divisor is {width_divisor}", "give 1, 2, 4, 8 or 16")
-        maps, maps2, maps34, neurons = (n // width_divisor for n in (96, 256, 384, 4096))
-        self.lrn, self.dropout = dict(lrn), dropout
-        self.conv1 = nn.Conv2d(3, maps, 11, stride=4)
-        self.conv2 = nn.Conv2d(maps, maps2, 5, padding=2, groups=2)
-        self.conv3 = nn.Conv2d(maps2, maps34, 3, padding=1)  # sees both towers
-        self.conv4 = nn.Conv2d(maps34, maps34, 3, padding=1, groups=2)
-        self.conv5 = nn.Conv2d(maps34, maps2, 3, padding=1, groups=2)
-        self.fc6 = nn.Linear(maps2 * 6 * 6, neurons)
-        self.fc7 = nn.Linear(neurons, neurons)
-        self.fc8 = nn.Linear(neurons, classes)
+        _check(width_divisor, towers, maps, crop, padding)
+        _check_place(place, towers, lrn)
+        self.width_divisor, self.towers, self.place = width_divisor, towers, place
+        self.crop, self.padding, self.order1 = crop, list(padding), order1
+        self.lrn, self.spatial_norm = dict(lrn), spatial_norm
+        self.dropout, self.dropout_form = dropout, dropout_form
+        self.classes, self.neurons = classes, neurons // width_divisor
+        m = {name: count // width_divisor for name, count in maps.items()}
+        self.conv1 = self._conv(3, m["conv1"], 11, sees_all=True, stride=4)
+        self.conv2 = self._conv(m["conv1"], m["conv2"], 5, padding=2)
+        self.conv3 = self._conv(m["conv2"], m["conv3"], 3, padding=1, sees_all=True)
+        self.conv4 = self._conv(m["conv3"], m["conv4"], 3, padding=1)
+        self.conv5 = self._conv(m["conv4"], m["conv5"], 3, padding=1)
+        last = m["conv6"] or m["conv5"]
+        if m["conv6"]:
+            self.conv6 = self._conv(m["conv5"], last, 3, padding=1, sees_all=True)
+        self.fc6 = self._fc(last * 6 * 6, self.neurons)
+        self.fc7 = self._fc(self.neurons, self.neurons)
+        self.fc8 = self._fc(self.neurons, classes)
+
+    def _conv(
+        self, inputs: int, maps: int, kernel: int, sees_all: bool = False, **how: Any
+    ) -> nn.Conv2d:
+        here = self.place.towers
+        if sees_all:
+            return nn.Conv2d(inputs, maps // here, kernel, **how)
+        groups = self.towers // here
+        return nn.Conv2d(inputs // here, maps // here, kernel, groups=groups, **how)
+
+    def _fc(self, inputs: int, neurons: int) -> nn.Linear:
+        return nn.Linear(inputs, self.place.share(neurons))
 
     def forward(self, x: Tensor, masks: tuple[Tensor, Tensor] | None = None) -> Tensor:
         """(N, 3, 224, 224), mean subtracted, 0–255 scale → logits (N, classes).
 
-        `masks`: in training, what dropout keeps of fc6 and fc7, (N, 4096) each.
+        `masks`: in training, what dropout keeps of fc6 and fc7, (N, 4096) each; of the neurons
+        here, where a tower is elsewhere.
         """
-        x = F.pad(x, (0, 3, 0, 3))  # 224 → 55 needs 3 more: right and bottom, as the 2012 code
-        x = F.relu(self.conv1(x))  # (N, 96, 55, 55)
-        x = F.max_pool2d(lrn(x, **self.lrn), 3, 2)  # type: ignore[arg-type]  # (N, 96, 27, 27)
-        x = F.relu(self.conv2(x))  # (N, 256, 27, 27)
-        x = F.max_pool2d(lrn(x, **self.lrn), 3, 2)  # type: ignore[arg-type]  # (N, 256, 13, 13)
+        x = self.conv1(F.pad(x, self.padding))  # (N, 96, 55, 55)
+        x = self._first(x)  # (N, 96, 27, 27)
+        x = self._norm(F.relu(self.conv2(x)))  # (N, 256, 27, 27)
+        if self.spatial_norm:
+            x = spatial_norm(x, **self.spatial_norm)
+        x = self._both(F.max_pool2d(x, 3, 2))  # (N, 256, 13, 13)
         x = F.relu(self.conv3(x))  # (N, 384, 13, 13)
         x = F.relu(self.conv4(x))  # (N, 384, 13, 13)
         x = F.relu(self.conv5(x))  # (N, 256, 13, 13)
-        x = F.max_pool2d(x, 3, 2).flatten(1)  # (N, 9216)
-        x = self._drop(F.relu(self.fc6(x)), masks and masks[0])  # (N, 4096)
-        x = self._drop(F.relu(self.fc7(x)), masks and masks[1])  # (N, 4096)
-        out: Tensor = self.fc8(x)  # (N, 1000)
-        return out
+        x = F.max_pool2d(x, 3, 2)  # (N, 256, 6, 6)
+        if hasattr(self, "conv6"):
+            x = F.relu(self.conv6(self._both(x)))  # (N, 256, 6, 6)
+        x = self._both(x).flatten(1)  # (N, 9216)
+        x = self._drop(F.relu(self.fc6(x)), masks and masks[0])
+        x = self._both(x, self.neurons)  # (N, 4096)
+        x = self._drop(F.relu(self.fc7(x)), masks and masks[1])
+        x = self._both(x, self.neurons)  # (N, 4096)
+        return joined(self.fc8(x), self.place, self.classes, alike=True)  # (N, 1000)
+
+    def _first(self, x: Tensor) -> Tensor:
+        """Layer 1 after its convolution: in the text's order, or in that of the 2012 code."""
+        if self.order1 == "relu_lrn_pool":
+            return F.max_pool2d(self._norm(F.relu(x)), 3, 2)
+        return F.relu(F.max_pool2d(self._norm(x), 3, 2))
+
+    def _norm(self, x: Tensor) -> Tensor:
+        constants = {name: self.lrn[name] for name in ("k", "n", "alpha", "beta")}
+        return lrn(x, **constants, towers=1 if self.lrn["across_towers"] else self._towers_here)
+
+    @property
+    def _towers_here(self) -> int:
+        return self.towers // self.place.towers
+
+    def _both(self, x: Tensor, whole: int | None = None) -> Tensor:
+        """What the next layer sees: the outputs of all towers, wherever they are."""
+        return joined(x, self.place, whole or x.shape[1] * self.place.towers)
 
     def _drop(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """Section 4.2: zeroed in training, outputs × 0.5 at test; never the inverted form."""
-        return x * (1 - self.dropout) if mask is None else x * mask
+        """Section 4.2: zeroed in training, outputs × 0.5 at test; "inverted": × 2 in training."""
+        kept = 1 - self.dropout
+        if self.dropout_form == "inverted":
+            return x if mask is None else x * (mask / kept)
+        return x * kept if mask is None else x * mask
+
+
+def layers_of(net: AlexNet) -> dict[str, Any]:
+    """The layers that have weights, in order, by their names among LAYERS."""
+    return {name: getattr(net, name) for name in LAYERS if hasattr(net, name)}
 
 
 def initialise(
     net: AlexNet, seed: int, std: Mapping[str, float], bias: Mapping[str, float]
 ) -> None:
-    """Weights from N(0, std²), constant biases, for each of LAYERS (section 5).
+    """Weights from N(0, std²), constant biases, for each layer of a whole net (section 5).
 
     In a net of less width every std but conv1's grows by √width_divisor: the signal that reaches
     the logits stays the same.
     """
     generator = torch.Generator().manual_seed(seed)
-    narrower = (96 / net.conv1.out_channels) ** 0.5
     with torch.no_grad():
-        for name in LAYERS:
-            layer = getattr(net, name)
-            scale = 1.0 if name == "conv1" else narrower
+        for name, layer in layers_of(net).items():
+            scale = 1.0 if name == "conv1" else net.width_divisor**0.5
             layer.weight.normal_(0, std[name] * scale, generator=generator)
             layer.bias.fill_(bias[name])
+
+
+def _check(
+    width_divisor: int, towers: int, maps: Mapping[str, int], crop: int, padding: Sequence[int]
+) -> None:
+    if width_divisor not in (1, 2, 4, 8, 16):
+        raise InputError(f"width_divisor is {width_divisor}", "give 1, 2, 4, 8 or 16")
+    odd = [name for name, count in maps.items() if count % (towers * width_divisor)]
+    if odd:
+        what = f"{odd[0]} has {maps[odd[0]]} maps, not divisible by towers × width_divisor"
+        raise InputError(what, "change model.maps")
+    sides = {crop + padding[0] + padding[1], crop + padding[2] + padding[3]}
+    if sides != {227}:
+        what = f"crop {crop} and padding {list(padding)} do not add up to 227"
+        raise InputError(what, "change model.crop or model.padding")
+
+
+def _check_place(place: Place, towers: int, lrn: Mapping[str, Any]) -> None:
+    if towers % place.towers:
+        what = f"model.towers is {towers}: the net cannot be cut in {place.towers}"
+        raise InputError(what, "launcher.towers=1, or a model of two towers")
+    if place.towers > 1 and lrn["across_towers"]:
+        what = "model.lrn.across_towers mixes maps of two towers, which are not in one process"
+        raise InputError(what, "launcher.towers=1")

@@ -24,9 +24,11 @@ class Rate(ProgressColumn):
 
 
 @contextmanager
-def progress(total: int, what: str, unit: str = "images") -> Iterator[Advance]:
-    """Yield `advance(n)`, to be called as units are done."""
-    with (_bar if sys.stdout.isatty() else _lines)(total, what, unit) as advance:
+def progress(
+    total: int, what: str, unit: str = "images", note: Callable[[], str] = lambda: ""
+) -> Iterator[Advance]:
+    """Yield `advance(n)`, to be called as units are done; `note()` is told behind time left."""
+    with (_bar if sys.stdout.isatty() else _lines)(total, what, unit, note) as advance:
         yield advance
 
 
@@ -39,15 +41,15 @@ def track(items: Iterable[T], total: int, what: str, unit: str = "images") -> It
 
 
 @contextmanager
-def _bar(total: int, what: str, unit: str) -> Iterator[Advance]:
+def _bar(total: int, what: str, unit: str, note: Callable[[], str]) -> Iterator[Advance]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, Rate(), TimeLeft()) as bar:
-        task = bar.add_task(what, total=total, unit=unit)
-        yield lambda n: bar.advance(task, n)
+    with Progress(*columns, Rate(), TimeLeft(), TextColumn("{task.fields[note]}")) as bar:
+        task = bar.add_task(what, total=total, unit=unit, note="")
+        yield lambda n: bar.update(task, advance=n, note=note())
 
 
 @contextmanager
-def _lines(total: int, what: str, unit: str) -> Iterator[Advance]:
+def _lines(total: int, what: str, unit: str, note: Callable[[], str]) -> Iterator[Advance]:
     start = last = time.monotonic()
     done = 0
 
@@ -59,9 +61,8 @@ def _lines(total: int, what: str, unit: str) -> Iterator[Advance]:
             last = now
             rate = done / (now - start)
             left = (total - done) / rate
-            print(
-                f"{what}: {done:,}/{total:,}, {rate:,.0f} {unit}/s, {left:.0f} s left", flush=True
-            )
+            told = f"{what}: {done:,}/{total:,}, {rate:,.0f} {unit}/s, {left:.0f} s left"
+            print(", ".join(filter(None, (told, note()))), flush=True)
 
     yield advance
     seconds = time.monotonic() - start

@@ -16,14 +16,8 @@ from alexnet.errors import InputError
 from alexnet.images import UnreadableImageError, square
 from alexnet.index import Rows, load_index
 from alexnet.scratch import write_atomically
-from alexnet.shards import (
-    RECORD_BYTES,
-    RECORDS_A_SHARD,
-    SIDE,
-    Pixels,
-    write_manifest,
-    write_shard,
-)
+from alexnet.sharding import RECORD_BYTES, RECORDS_A_SHARD, write_manifest, write_shard
+from alexnet.shards import SIDE, Pixels
 from alexnet.workers import follow_parent
 
 Ledger = list[dict[str, Any]]

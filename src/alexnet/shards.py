@@ -1,40 +1,37 @@
-"""256×256 images in LMDB files of 1,024 records: written once, checked when read.
+"""256×256 images in LMDB files of 1,024 records, checked when they are read.
 
 Record i of a split stands for row i of its index: key = i as a big-endian u64 and the XXH3 checksum
 of i and the pixels, value = the pixels. The bytes are a function of the input alone.
 All that leads to a record has a checksum too: a shard's tree, its keys among it, and labels.npy in
 the manifest, the manifest in itself. No damage goes unnoticed, and none ends the process.
+LMDB writes the shards (sharding.py). They are read from a mapping of our own: the tree tells where
+in the file each record lies, all that a copy of a part of it, or a request to the disk, must know.
 """
 
 import hashlib
 import io
+import mmap
 import resource
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import lmdb
 import numpy as np
 import numpy.typing as npt
 import xxhash
 from PIL import Image
 
-from alexnet.btree import is_whole, tree_of
+from alexnet.btree import is_whole, values_of
 from alexnet.errors import InputError
-from alexnet.sealed import read_sealed, write_sealed
+from alexnet.sealed import read_sealed
 
 SIDE = 256
-RECORDS_A_SHARD = 1024
-RECORDS_A_TRANSACTION = 128
+ROW_BYTES = 3 * SIDE
 KEY_BYTES = 8  # of a record's number; its checksum follows
-MAP_BYTES = 2 * RECORDS_A_SHARD * SIDE * SIDE * 3
-RECORD_BYTES = {"raw": 200_772, "jpeg": 45_000}  # on disk; of JPEG about, it depends on the photos
 
 Pixels = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int32]
-
-_environments: dict[tuple[int, int], lmdb.Environment] = {}  # by device and inode
+Integers = npt.NDArray[np.int64]
 
 
 def mend(path: Path) -> str:
@@ -42,75 +39,15 @@ def mend(path: Path) -> str:
     return f'find "$(dvc cache dir)" -samefile {path} -delete; dvc repro -f resize'
 
 
-def write_shard(path: Path, images: Iterable[tuple[int, Pixels]], pixels: str) -> dict[str, Any]:
-    """Write (record, (256, 256, 3) uint8 RGB) pairs, records ascending, to `path`, a new file.
-
-    `pixels`: "raw", or "jpeg" of quality 95. Returns the shard's entry of the manifest. Raises
-    InputError where the disk is full.
-    """
-    count = 0
-    try:
-        with lmdb.open(str(path), map_size=MAP_BYTES, subdir=False, lock=False) as env:
-            page_bytes = int(env.stat()["psize"])
-            for some in _batched(images, RECORDS_A_TRANSACTION):
-                with env.begin(write=True) as transaction:
-                    for record, image in some:
-                        stored = _jpeg(image) if pixels == "jpeg" else image.tobytes()
-                        key = _key(record) + _checksum(record, stored)
-                        transaction.put(key, stored, append=True)
-                count += len(some)
-    except lmdb.Error as error:
-        raise InputError(f"{path} cannot be written: {error}", "free the disk, run again") from None
-    return {"file": path.name, "records": count} | _digests(path, page_bytes)
-
-
-def _digests(path: Path, page_bytes: int) -> dict[str, Any]:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return {"bytes": file.tell(), "sha256": digest, "tree": tree_of(file, page_bytes)}
-
-
-def write_manifest(
-    folder: Path, labels: Labels, pixels: str, shards: list[Any], odd: list[Any]
-) -> dict[str, Any]:
-    """Write manifest.json, and labels.npy: (rows,) int32, −1 where a row was skipped.
-
-    `shards`: what `write_shard` returned, each with its first row; `odd`: the ledger of odd files.
-    """
-    file = io.BytesIO()
-    np.save(file, labels)
-    (folder / "labels.npy").write_bytes(file.getvalue())
-    manifest = {
-        "pixels": pixels,
-        "side": SIDE,
-        "rows": len(labels),
-        "labels": xxhash.xxh3_64_hexdigest(file.getvalue()),
-        "shards": shards,
-        "odd": odd,
-    }
-    write_sealed(folder / "manifest.json", manifest)
-    return manifest
-
-
-def summary(manifest: dict[str, Any]) -> str:
-    """What a manifest tells, in a line: images, shards, size, odd files."""
-    shards, odd = manifest["shards"], manifest["odd"]
-    images = sum(shard["records"] for shard in shards)
-    megabytes = sum(shard["bytes"] for shard in shards) / 1e6
-    skipped = sum(entry["done"] == "skipped" for entry in odd)
-    told = f"{len(odd)} odd files, {skipped} of them skipped (listed in manifest.json)"
-    return f"{images:,} images in {len(shards)} shards, {megabytes:,.0f} MB; {told}"
-
-
 class Shards:
-    """A split's images, by record number. Open one in each process: LMDB does not cross a fork."""
+    """A split's images, by record number."""
 
     def __init__(self, folder: Path) -> None:
         """Raises InputError where the folder is not a split, or a damaged one."""
         try:
             self.manifest = read_sealed(folder / "manifest.json")
             self.labels = _load_labels(folder / "labels.npy", self.manifest["labels"])
-            self._firsts = [shard["first"] for shard in self.manifest["shards"]]
+            self._firsts = np.array([shard["first"] for shard in self.manifest["shards"]], int)
             self._as_jpeg = self.manifest["pixels"] == "jpeg"
         except (OSError, ValueError, EOFError, KeyError, TypeError) as error:
             what = f"{folder} is not a whole split of shards: {error!r}"
@@ -118,8 +55,11 @@ class Shards:
         _allow_open_files()
         self.folder = folder
         self.records = np.flatnonzero(self.labels >= 0)
+        self._maps: dict[int, mmap.mmap] = {}  # by shard
+        self._sparse: set[int] = set()  # those of which the kernel reads only what it is told
+        self._starts, self._stops = np.zeros((2, len(self.labels)), np.int64)  # in the shard
+        self._checksums = np.zeros(len(self.labels), "V8")
         self._checked = np.zeros(len(self.labels), bool)
-        self._transactions: dict[int, lmdb.Transaction] = {}
 
     def __len__(self) -> int:
         return len(self.records)
@@ -136,25 +76,58 @@ class Shards:
         A shard's size and tree are checked before it is mapped, a record's checksum on the first
         visit. Raises InputError naming shard and record.
         """
-        shard = int(np.searchsorted(self._firsts, record, side="right")) - 1
-        path = self._path(shard)
-        try:
-            cursor = self._transaction(shard).cursor()
-            cursor.set_range(_key(record))
-            key, stored = cursor.item()
-        except lmdb.Error as error:
-            self._transactions.pop(shard, None)  # it would refuse the whole records too
-            raise InputError(f"{path}: record {record} is damaged: {error}", mend(path)) from None
-        number, checksum = bytes(key[:KEY_BYTES]), bytes(key[KEY_BYTES:])
-        if number != _key(record):
+        shard = int(self._shards_of(record))
+        mapped = self._mapped(shard)
+        start, stop = int(self._starts[record]), int(self._stops[record])
+        if not stop:
+            path = self._path(shard)
             raise InputError(f"{path} lacks record {record}", mend(path))
+        stored = memoryview(mapped)[start:stop]
         if not self._checked[record]:
-            if _checksum(record, stored) != checksum:
-                raise InputError(f"{path}: record {record} is damaged", mend(path))
-            self._checked[record] = True
+            self._check(record, shard, stored)
         if self._as_jpeg:
             return np.asarray(Image.open(io.BytesIO(stored)))
         return np.frombuffer(stored, np.uint8).reshape(SIDE, SIDE, 3)
+
+    def gather(self, records: Integers, tops: Integers, lefts: Integers, into: Pixels) -> None:
+        """Copy a square of each record, from its top and left on, to (n, side, side, 3) uint8.
+
+        Checks as `read` does; after the first visit a raw record costs little more than the copy.
+        """
+        side = into.shape[1]
+        for corner in (tops, lefts):
+            if len(corner) and not 0 <= corner.min() <= corner.max() <= SIDE - side:
+                raise ValueError(f"a square of {side} leaves the image")
+        for record in records[~self._checked[records]].tolist():
+            self.read(record)
+        if self._as_jpeg:
+            for square, record, top, left in zip(into, records, tops, lefts, strict=True):
+                square[:] = self.read(int(record))[top : top + side, left : left + side]
+        else:
+            starts = self._starts[records] + tops * ROW_BYTES + lefts * 3
+            self._copy(self._shards_of(records), starts, into.reshape(-1, side, 3 * side))
+
+    def _copy(self, shards: Integers, starts: Integers, into: Pixels) -> None:
+        """Rows from these places on. Numpy sees to it that none lies outside the file."""
+        _, rows, row_bytes = into.shape
+        shape, strides = (rows, row_bytes), (ROW_BYTES, 1)
+        for square, shard, start in zip(into, shards.tolist(), starts.tolist(), strict=True):
+            square[:] = np.ndarray(shape, np.uint8, self._maps[shard], start, strides)
+
+    def prefetch(self, records: Integers) -> None:
+        """Have the disk bring these records while others are worked on.
+
+        From then on the kernel brings no more of their shards than it is asked for: around a
+        record that chance picked lies nothing that is soon wanted. Costs 1 µs where all is there.
+        """
+        shards = self._shards_of(records).tolist()
+        for shard in set(shards) - self._sparse:
+            self._mapped(shard).madvise(mmap.MADV_RANDOM)
+            self._sparse.add(shard)
+        starts = self._starts[records] // mmap.PAGESIZE * mmap.PAGESIZE
+        lengths = self._stops[records] - starts
+        for shard, start, length in zip(shards, starts.tolist(), lengths.tolist(), strict=True):
+            self._maps[shard].madvise(mmap.MADV_WILLNEED, start, length)
 
     def damage(self, shard: int) -> Iterator[str]:
         """Read all of a shard again, and tell where it is not as it was written."""
@@ -184,13 +157,27 @@ class Shards:
     def _path(self, shard: int) -> Path:
         return self.folder / str(self.manifest["shards"][shard]["file"])
 
-    def _transaction(self, shard: int) -> lmdb.Transaction:
-        """Kept open: the file never changes, and beginning one a record would cost more."""
-        if shard not in self._transactions:
+    def _shards_of(self, records: int | Integers) -> Integers:
+        return np.asarray(np.searchsorted(self._firsts, records, side="right") - 1)
+
+    def _check(self, record: int, shard: int, stored: memoryview) -> None:
+        if checksum_of(record, stored) != self._checksums[record].tobytes():
             path = self._path(shard)
-            _check_mappable(path, self.manifest["shards"][shard])
-            self._transactions[shard] = _mapped(path).begin(buffers=True)
-        return self._transactions[shard]
+            raise InputError(f"{path}: record {record} is damaged", mend(path))
+        self._checked[record] = True
+
+    def _mapped(self, shard: int) -> mmap.mmap:
+        """Kept open; with the first call it is known where each of its records lies."""
+        if shard not in self._maps:
+            path, entry = self._path(shard), self.manifest["shards"][shard]
+            _check_mappable(path, entry)
+            mapped = _map(path)
+            for key, start, stop in values_of(mapped, entry["tree"]["page_bytes"]):
+                record = int.from_bytes(key[:KEY_BYTES], "big")
+                self._starts[record], self._stops[record] = start, stop
+                self._checksums[record] = key[KEY_BYTES:]
+            self._maps[shard] = mapped
+        return self._maps[shard]
 
 
 def _what(error: Exception) -> str:
@@ -218,21 +205,13 @@ def _check_mappable(path: Path, entry: dict[str, Any]) -> None:
             raise InputError(f"{path} is damaged in the pages that lead to its records", mend(path))
 
 
-def _mapped(path: Path) -> lmdb.Environment:
-    """Open for as long as the process lives: pictures are views of the mapped file.
-
-    LMDB allows a file one environment in a process, so readers of one file share it.
-    """
-    file = path.stat()
-    where = file.st_dev, file.st_ino
+def _map(path: Path) -> mmap.mmap:
+    """The file in memory, for as long as anything refers to it: pictures are views of it."""
     try:
-        if where not in _environments:
-            _environments[where] = lmdb.open(str(path), subdir=False, readonly=True, lock=False)
-    except lmdb.Error as error:
-        if "Too many open files" in str(error):
-            raise InputError(f"{path}: {error}", "ulimit -n 65536") from None
-        raise InputError(f"{path} is damaged: {error}", mend(path)) from None
-    return _environments[where]
+        with path.open("rb") as file:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except OSError as error:
+        raise InputError(f"{path} cannot be mapped: {error}", "ulimit -n 65536") from None
 
 
 def _allow_open_files() -> None:
@@ -241,26 +220,14 @@ def _allow_open_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def _key(record: int) -> bytes:
+def key_of(record: int) -> bytes:
     """What a record's key begins with."""
     return int(record).to_bytes(KEY_BYTES, "big")
 
 
-def _batched(images: Iterable[tuple[int, Pixels]], n: int) -> Iterator[list[tuple[int, Pixels]]]:
-    source = iter(images)
-    while some := list(islice(source, n)):
-        yield some
-
-
-def _checksum(record: int, stored: bytes | memoryview) -> bytes:
+def checksum_of(record: int, stored: bytes | memoryview) -> bytes:
     """Of the pixels and of whose they are: a record in another's place is damage too.
 
     In the key it is part of the tree, so the manifest knows the pixels of its own split only.
     """
     return xxhash.xxh3_64_digest(stored, seed=int(record))
-
-
-def _jpeg(image: Pixels) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(image).save(file, "JPEG", quality=95, subsampling=0)
-    return file.getvalue()

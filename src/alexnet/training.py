@@ -1,56 +1,32 @@
-"""The loop of section 5: epochs of batches, the update rule, the rate lowered on a plateau."""
+"""The loop of section 5: epochs of batches, the update rule, the rate lowered, checkpoints."""
 
 import csv
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from alexnet import augment, checkpoint, philox
-from alexnet.batches import choose, crops
+from alexnet.batches import batch_parts
 from alexnet.device import keep_freed_memory, pick_autocast
 from alexnet.errors import InputError
 from alexnet.evaluation import centre_errors
-from alexnet.model import AlexNet
+from alexnet.feed import Feed, dropout_masks, inputs
+from alexnet.model import AlexNet, layers_of
 from alexnet.moments import Moments
-from alexnet.optim import Plateau, update
+from alexnet.optim import update
 from alexnet.progress import Advance, progress
+from alexnet.recipe import Group, Recipe, groups_of
+from alexnet.resume import Position, Stop, resume, save
 from alexnet.shards import Shards
+from alexnet.towers import add_up, anyone, meet
 
 Row = dict[str, float]
-NEWEST, BEFORE = "checkpoint.safetensors", "before.safetensors"
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """The numbers of sections 4 and 5, under the names they have in conf/recipe; and lr."""
-
-    lr: float
-    batch_size: int
-    epochs: int
-    momentum: float
-    weight_decay: float
-    plateau: Plateau
-    random_crops: bool
-    reflections: bool
-    alpha_std: float
-    colour_scale: str
-    shuffled_labels: bool
-    precision: str
-
-
-@dataclass
-class State:
-    """Where a run stands after a whole number of epochs; with the weights, all that it needs."""
-
-    epoch: int
-    step: int
-    schedule: Plateau
-    history: list[Row]
+STEPS_A_LOOK = 50  # at the loss, which stays on the device between, and at the other ranks
+FLAT = 0.005  # so near to ln(classes) after two epochs, the loss has not begun to fall
 
 
 def train(
@@ -61,128 +37,160 @@ def train(
     recipe: Recipe,
     seed: int,
     folder: Path,
+    checkpoint_steps: int = 1000,
 ) -> list[Row]:
     """Train `net` in place, on the device it is on, and return a row for each epoch.
 
-    A checkpoint after every epoch goes to `folder`; a run that finds one goes on from it to the
-    same end, byte for byte on a CPU. Raises InputError when the loss is no longer a number.
+    A checkpoint after every epoch, every `checkpoint_steps` and on SIGTERM goes to `folder`; a run
+    that finds one goes on from it to the same end, byte for byte on a CPU. Of several ranks each
+    does what its net's place says, and all return at once. Raises InputError when the loss is no
+    longer a number, SystemExit on SIGTERM.
     """
-    if recipe.epochs < 1 or recipe.batch_size < 1:
-        raise InputError("recipe.epochs and recipe.batch_size must be 1 or more", "raise them")
+    if min(recipe.epochs, recipe.batch_size, checkpoint_steps) < 1:
+        what = "recipe.epochs, recipe.batch_size and launcher.checkpoint_steps must be 1 or more"
+        raise InputError(what, "raise them")
     keep_freed_memory()
-    run = _Run.of(net, shards, moments, recipe, seed)
-    velocities = [torch.zeros_like(weight) for weight in net.parameters()]
-    state = _resume(folder, net, velocities, State(0, 0, recipe.plateau, []))
-    with progress((recipe.epochs - state.epoch) * len(shards), "train") as advance:
-        while state.epoch < recipe.epochs and not state.schedule.ended:
-            lr = recipe.lr * state.schedule.factor
-            loss, steps = _epoch(run, velocities, state, lr, advance)
-            with run.autocast:
-                val = centre_errors(net, val_shards, run.mean)
-            state = _after_epoch(state, steps, lr, loss, val)
-            _save(folder, net, velocities, state)
-            print(_line(state.history[-1], recipe.epochs), flush=True)
-    return state.history
+    run = _Run.of(net, Feed.of(shards, moments, recipe, seed, net.conv1.weight.device))
+    at = resume(folder, net, run.velocities, run.loss, Position(0, 0, 0, recipe.schedule, []))
+    left = (recipe.epochs - at.epoch) * len(shards) - at.batch * recipe.batch_size
+    with progress(left, "train", note=run.feed.clock.told) as advance, Stop() as stop:
+        while at.epoch < recipe.epochs and not at.schedule.ended:
+            for after in _epoch(run, at, advance):
+                at = after
+                asked = _asked(run, stop.asked, at)
+                if asked or at.step % checkpoint_steps == 0:
+                    _look(run, at)
+                    save(folder, net, run.velocities, run.loss, at)
+                if asked:
+                    meet(net.place)  # the checkpoint is written
+                    stop.end(at.step)
+            at = _after_epoch(run, at, val_shards)
+            save(folder, net, run.velocities, run.loss, at)
+            if net.place.first:  # to be looked at while it goes on
+                write_history(folder / "history.csv", at.history)
+    return at.history
 
 
 @dataclass(frozen=True)
 class _Run:
-    """What stays the same over a run; mean_image and labels (in the order of the records)."""
+    """The net and what moves with it; `loss`, added up over an epoch, stays on the device."""
 
     net: AlexNet
-    shards: Shards
-    recipe: Recipe
-    seed: int
-    mean: Tensor
-    eigenpairs: tuple[Tensor, Tensor]
-    labels: Tensor
+    velocities: dict[str, Tensor]
+    loss: Tensor
+    feed: Feed
     autocast: torch.autocast
 
     @classmethod
-    def of(
-        cls, net: AlexNet, shards: Shards, moments: Moments, recipe: Recipe, seed: int
-    ) -> "_Run":
-        device = net.conv1.weight.device
-        mean = torch.from_numpy(moments.mean_image).to(device)
-        pairs = torch.from_numpy(moments.eigenvalues), torch.from_numpy(moments.eigenvectors)
-        labels = torch.from_numpy(shards.labels[shards.records]).long()
-        if recipe.shuffled_labels:
-            generator = torch.Generator().manual_seed(seed)
-            labels = labels[torch.randperm(len(labels), generator=generator)]
-        autocast = pick_autocast(recipe.precision, device)
-        return cls(net, shards, recipe, seed, mean, pairs, labels, autocast)
+    def of(cls, net: AlexNet, feed: Feed) -> "_Run":
+        velocities = {name: torch.zeros_like(weight) for name, weight in net.named_parameters()}
+        loss = torch.zeros((), dtype=torch.float64, device=feed.mean.device)
+        autocast = pick_autocast(feed.recipe.precision, feed.mean.device)
+        return cls(net, velocities, loss, feed, autocast)
+
+    @property
+    def recipe(self) -> Recipe:
+        return self.feed.recipe
 
 
-def _epoch(
-    run: _Run, velocities: list[Tensor], state: State, lr: float, advance: Advance
-) -> tuple[float, int]:
-    """One pass over the training set: the mean loss and the number of steps."""
-    total, step = 0.0, state.step
+def _epoch(run: _Run, at: Position, advance: Advance) -> Iterator[Position]:
+    """The rest of an epoch: after each step, where the run stands."""
+    groups = groups_of(run.net, run.recipe, at.epoch, run.recipe.lr * at.schedule.factor)
     run.net.train()
-    for x, labels in _inputs(run, state.epoch):
-        total += _step(run, velocities, x, labels, step, lr) * len(x)
-        step += 1
-        if not math.isfinite(total):
-            raise InputError(f"the loss is no number any more at step {step}", f"lower lr ({lr:g})")
-        advance(len(x))
-    return total / len(run.shards), step - state.step
+    run.feed.clock.start()
+    for x, labels in inputs(run.feed, at.epoch, at.batch, run.net.place):
+        images = min(run.recipe.batch_size, len(run.feed.shards) - at.batch * run.recipe.batch_size)
+        run.loss.add_(_step(run, groups, x, labels, images, at.step) * images)
+        at = at.stepped()
+        run.feed.clock.images += images
+        if at.step % STEPS_A_LOOK == 0:
+            _look(run, at)
+        advance(images)
+        yield at
+    _look(run, at)
+
+
+def _look(run: _Run, at: Position) -> None:
+    """Fetch the loss; stop where it is no number, before any checkpoint of such weights."""
+    done = min(at.batch * run.recipe.batch_size, len(run.feed.shards))
+    run.feed.clock.loss = float(run.loss) / max(done, 1)
+    if not math.isfinite(run.feed.clock.loss):
+        what = f"the loss is no number any more in epoch {at.epoch + 1}, step {at.step}"
+        lr = run.recipe.lr * at.schedule.factor
+        raise InputError(f"{what}; checkpoints before it are kept", f"lower lr ({lr:g})")
+
+
+def _asked(run: _Run, here: bool, at: Position) -> bool:
+    """Whether any rank was asked to stop: all stop after the same step.
+
+    On a GPU they ask each other seldom, since the answer has to be waited for.
+    """
+    place, device = run.net.place, run.loss.device
+    if place.alone or device.type == "cpu" or at.step % STEPS_A_LOOK == 0:
+        return anyone(here, place, device)
+    return False
 
 
 def _step(
-    run: _Run, velocities: list[Tensor], x: Tensor, labels: Tensor, step: int, lr: float
-) -> float:
-    """Forward, backward, update; the loss before it."""
-    net, recipe = run.net, run.recipe
-    weights: list[Tensor] = list(net.parameters())
-    masks = dropout_masks(run.seed, step, len(x), net.fc7.out_features, net.dropout, x.device)
+    run: _Run, groups: list[Group], x: Tensor, labels: Tensor, images: int, step: int
+) -> Tensor:
+    """Forward, backward, update; the loss before it, of all `images` of the batch, on the device.
+
+    x, labels: the part of the batch that is here.
+    """
+    net, place, weights = run.net, run.net.place, dict(run.net.named_parameters())
+    (rows,) = batch_parts(images, images, 0, place.part, place.parts)
+    neurons = place.own(net.neurons)
+    masks = dropout_masks(run.feed.seed, step, rows, neurons, net.dropout, x.device)
     with run.autocast:
-        loss = F.cross_entropy(net(x, masks).float(), labels)
-    gradients = list(torch.autograd.grad(loss, weights))
-    rule = {"momentum": recipe.momentum, "weight_decay": recipe.weight_decay}
+        logits = net(x, masks)
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    loss = F.cross_entropy(logits, labels, reduction="sum") / images
+    learning = [name for group in groups for name in group.names]
+    gradients = torch.autograd.grad(loss, [weights[name] for name in learning])
+    loss = loss.detach()
+    add_up([*gradients, loss], place.along)
+    by_name = dict(zip(learning, gradients, strict=True))
     with torch.no_grad():
-        update(weights, gradients, velocities, lr=lr, **rule)
-    return float(loss.detach())
+        for group in groups:
+            update(
+                [weights[name] for name in group.names],
+                [by_name[name] for name in group.names],
+                [run.velocities[name] for name in group.names],
+                lr=group.lr,
+                momentum=run.recipe.momentum,
+                weight_decay=group.weight_decay,
+            )
+    return loss.double()
 
 
-def _inputs(run: _Run, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Augmented batches and their labels, on the device."""
-    recipe, device = run.recipe, run.mean.device
-    ways = recipe.random_crops, recipe.reflections, recipe.alpha_std
-    choices = choose(run.seed, epoch, len(run.shards), *ways)
-    shifts = augment.colour_shifts(choices.alphas, *run.eigenpairs, recipe.colour_scale)
-    labels = run.labels[choices.order]
-    for batch, part in crops(run.shards, choices, recipe.batch_size, device.type == "cuda"):
-        chosen = choices.tops[part], choices.lefts[part], choices.mirrored[part], shifts[part]
-        x, *chances = (each.to(device, non_blocking=True) for each in (batch, *chosen))
-        yield augment.augment(x, run.mean, *chances), labels[part].to(device)
+def _after_epoch(run: _Run, at: Position, val_shards: Shards) -> Position:
+    """Look at the validation images, add a row to the history, and tell it."""
+    rate = run.feed.clock.rate()
+    with run.autocast:
+        val = centre_errors(run.net, val_shards, run.feed.mean)
+    train_loss = float(run.loss) / len(run.feed.shards)
+    run.loss.zero_()
+    lr = run.recipe.lr * at.schedule.factor
+    row: Row = {"epoch": at.epoch + 1, "step": at.step, "lr": lr, "train_loss": train_loss}
+    row |= val | _sizes(run)
+    print(f"{_line(row, run.recipe.epochs)}  {rate}", flush=True)
+    flat = math.log(run.net.classes)
+    if at.epoch and abs(train_loss / flat - 1) < FLAT:
+        print(_flat(train_loss, flat), flush=True)
+    return at.next_epoch(val["top1_error"], row)
 
 
-def dropout_masks(
-    seed: int, step: int, images: int, neurons: int, dropout: float, device: torch.device
-) -> tuple[Tensor, Tensor]:
-    """What fc6 and fc7 keep in one step: (images, neurons) float32 of 0 and 1 (section 4.2)."""
-    units = torch.arange(images * neurons // 4, device=device)
-    dropped = round(dropout * 2**32)
-    six, seven = (
-        (philox.words(seed, stream, step, units) >= dropped).view(images, neurons).float()
-        for stream in (philox.DROPOUT6, philox.DROPOUT7)
-    )
-    return six, seven
-
-
-def write_history(path: Path, history: list[Row]) -> None:
-    """One row an epoch, as CSV; floats as their shortest exact decimals."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(history[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(history)
-
-
-def _after_epoch(state: State, steps: int, lr: float, loss: float, val: Row) -> State:
-    epoch, step = state.epoch + 1, state.step + steps
-    row = {"epoch": epoch, "step": step, "lr": lr, "train_loss": loss} | val
-    schedule = state.schedule.after(val["top1_error"])
-    return State(epoch, step, schedule, [*state.history, row])
+def _sizes(run: _Run) -> Row:
+    """Mean |w| and |Δw| of each layer's weights, as the authors' program printed them."""
+    tensors: dict[str, Tensor] = {}
+    for layer, module in layers_of(run.net).items():
+        tensors[f"w_{layer}"] = module.weight.detach()
+        tensors[f"dw_{layer}"] = run.velocities[f"{layer}.weight"]
+    sums = torch.stack([tensor.abs().sum(dtype=torch.float64) for tensor in tensors.values()])
+    counts = sums.new_tensor([tensor.numel() for tensor in tensors.values()])
+    add_up([sums, counts], run.net.place.across)
+    return dict(zip(tensors, (sums / counts).tolist(), strict=True))
 
 
 def _line(row: Row, epochs: int) -> str:
@@ -193,32 +201,18 @@ def _line(row: Row, epochs: int) -> str:
     )
 
 
-def _save(folder: Path, net: AlexNet, velocities: list[Tensor], state: State) -> None:
-    names = [name for name, _ in net.named_parameters()]
-    moving = {f"velocity.{name}": v for name, v in zip(names, velocities, strict=True)}
-    newest = folder / NEWEST
-    if newest.exists():
-        newest.replace(folder / BEFORE)
-    checkpoint.save(newest, net.state_dict() | moving, asdict(state))
+def _flat(loss: float, flat: float) -> str:
+    return (
+        f"warning: the loss, {loss:.3f}, is still that of a guess, ln(classes) = {flat:.3f}: "
+        "the images do not reach the logits. Likely causes: 0.01 for conv3 to conv5 "
+        "(model=original has 0.03), biases of 1 in a narrow net (model=quick has 0.1), too small "
+        "an lr, or inputs that are not on the 0–255 scale"
+    )
 
 
-def _resume(folder: Path, net: AlexNet, velocities: list[Tensor], start: State) -> State:
-    """Take up the newest checkpoint that can be read; without one, start."""
-    for path in (folder / NEWEST, folder / BEFORE):
-        if path.exists():
-            try:
-                return _loaded(path, net, velocities)
-            except InputError as error:
-                path.unlink()  # else the next save would keep it in the place of the good one
-                print(f"{error}; going on from the one before, if there is one", flush=True)
-    return start
-
-
-def _loaded(path: Path, net: AlexNet, velocities: list[Tensor]) -> State:
-    tensors, saved = checkpoint.load(path)
-    names = [name for name, _ in net.named_parameters()]
-    for name, velocity in zip(names, velocities, strict=True):
-        velocity.copy_(tensors.pop(f"velocity.{name}"))
-    net.load_state_dict(tensors)
-    print(f"train: going on after epoch {saved['epoch']}", flush=True)
-    return State(saved["epoch"], saved["step"], Plateau(**saved["schedule"]), saved["history"])
+def write_history(path: Path, history: list[Row]) -> None:
+    """One row an epoch, as CSV; floats as their shortest exact decimals."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(history[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(history)

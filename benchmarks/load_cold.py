@@ -1,0 +1,153 @@
+"""Load, cold: wall time an image for random crops of records that are on disk only."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import lmdb
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from alexnet.batches import Chances, Choices, batch_parts, choose, crops
+from alexnet.sharding import RECORDS_A_SHARD, write_manifest, write_shard
+from alexnet.shards import SIDE, Shards
+from benchmarks import CHECKOUT, ways
+from benchmarks.clock import Costs
+from benchmarks.photos import spread
+from benchmarks.table import Goal, Row, alone, cost_rows
+
+TIMES = 20  # records on disk for each photo, and for each that is read: the rest lies between
+BATCH = 128
+CROP = 224
+OURS = "ours: readahead off, 32 records asked for ahead; checksums too"
+DEFAULT = "LMDB, its default mode"
+Mode = Callable[[Path, Choices], None]
+
+
+def ours(folder: Path, choices: Choices) -> None:
+    """The iterator of training in its first epoch."""
+    shards = Shards(folder)
+    for _ in crops(shards, choices, batch_parts(len(choices.order), BATCH), CROP, pin=False):
+        pass
+
+
+def lmdb_default(folder: Path, choices: Choices) -> None:
+    """One lookup and one copy a record; the kernel reads what it guesses will be wanted."""
+    _lmdb(folder, choices, readahead=True)
+
+
+def lmdb_without_readahead(folder: Path, choices: Choices) -> None:
+    """The same, page by page."""
+    _lmdb(folder, choices, readahead=False)
+
+
+def _lmdb(folder: Path, choices: Choices, readahead: bool) -> None:
+    files = sorted(folder.glob("*.lmdb"))
+    options = {"subdir": False, "readonly": True, "lock": False, "readahead": readahead}
+    cursors = [lmdb.open(str(file), **options).begin(buffers=True).cursor() for file in files]
+    batch = np.zeros((BATCH, CROP, CROP, 3), np.uint8)
+    order, tops, lefts = (each.tolist() for each in (choices.order, choices.tops, choices.lefts))
+    for n, (record, top, left) in enumerate(zip(order, tops, lefts, strict=True)):
+        cursor = cursors[record // RECORDS_A_SHARD]
+        cursor.set_range(record.to_bytes(8, "big"))
+        pixels = np.frombuffer(cursor.value(), np.uint8).reshape(SIDE, SIDE, 3)
+        batch[n % BATCH] = pixels[top : top + CROP, left : left + CROP]
+
+
+def in_order(folder: Path, choices: Choices) -> None:
+    """As many bytes from the first file on: what the disk gives at best."""
+    left = len(choices.order) * SIDE * SIDE * 3
+    for path in sorted(folder.glob("*.lmdb")):
+        with path.open("rb", buffering=0) as file:
+            while left > 0 and (block := file.read(min(left, 1 << 20))):
+                left -= len(block)
+
+
+MODES: dict[str, Mode] = {
+    OURS: ours,
+    DEFAULT: lmdb_default,
+    "LMDB, readahead=False": lmdb_without_readahead,
+    "the same bytes in order": in_order,
+}
+GOALS = {DEFAULT: Goal(at_least=5)}
+
+
+def rows(photos: list[bytes], rounds: int) -> list[Row]:
+    """Each mode in a process of its own, on other records each round."""
+    costs: Costs = {name: np.zeros(rounds) for name in MODES}
+    read = dict.fromkeys(MODES, 0)
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        write(folder, photos, TIMES * len(photos))
+        for turn in range(rounds):
+            for name in random.Random(turn).sample(list(MODES), len(MODES)):
+                costs[name][turn], bytes_read = _in_a_process(name, folder, len(photos), turn)
+                read[name] += bytes_read
+    asked = rounds * len(photos) * SIDE * SIDE * 3
+    return [
+        _told(row, read[row.what] / asked, costs[row.what], len(photos))
+        for row in cost_rows(costs, len(photos), {"": OURS}, GOALS)
+    ]
+
+
+def _told(row: Row, share: float, seconds: npt.NDArray[np.float64], images: int) -> Row:
+    """With the speed, and how much was read for each byte asked for; in memory that is little."""
+    megabytes = images * SIDE * SIDE * 3 / float(np.median(seconds)) / 1e6
+    where = f"read {share:.1f} ×" if share > 0.5 else "not cold: the files stay in memory"
+    return row._replace(cost=f"{row.cost}, {megabytes:,.0f} MB/s, {where}")
+
+
+def write(folder: Path, photos: list[bytes], count: int) -> None:
+    """So many records in shards, on disk and in no cache: the photos again and again."""
+    pictures = [ways.ours()(photo) for photo in spread(photos, 100)]
+    entries: list[dict[str, Any]] = []
+    for first in range(0, count, RECORDS_A_SHARD):
+        last = min(first + RECORDS_A_SHARD, count)
+        images = ((n, pictures[n % len(pictures)]) for n in range(first, last))
+        path = folder / f"{len(entries):05d}.lmdb"
+        entries.append(write_shard(path, images, "raw") | {"first": first})
+    write_manifest(folder, np.zeros(count, np.int32), "raw", entries, [])
+    os.sync()
+
+
+def _in_a_process(name: str, folder: Path, images: int, turn: int) -> tuple[float, int]:
+    asked = [name, str(folder), str(images), str(turn)]
+    command = [sys.executable, "-m", "benchmarks.load_cold", *asked]
+    done = subprocess.run(command, cwd=CHECKOUT, check=True, capture_output=True, text=True)
+    seconds, read = json.loads(done.stdout)
+    return float(seconds), int(read)
+
+
+def _measure(name: str, folder: Path, images: int, turn: int) -> None:
+    """In the process of a mode: print its seconds, and the bytes it had from the disk."""
+    for path in folder.glob("*.lmdb"):
+        with path.open("rb") as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    count = len(np.load(folder / "labels.npy"))
+    whole = choose(turn, 0, count, Chances(crop=CROP))
+    fields = ("order", "tops", "lefts", "mirrored", "alphas")
+    choices = Choices(*(getattr(whole, field)[:images] for field in fields))
+    before, start = _bytes_read(), time.perf_counter()
+    MODES[name](folder, choices)
+    print(json.dumps([time.perf_counter() - start, _bytes_read() - before]))
+
+
+def _bytes_read() -> int:
+    lines = Path("/proc/self/io").read_text().splitlines()
+    return int(dict(line.split(": ") for line in lines)["read_bytes"])
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1 and sys.argv[1] in MODES:
+        torch.set_num_threads(1)
+        _measure(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))
+    else:
+        alone(__doc__ or "", rows)

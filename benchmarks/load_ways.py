@@ -1,0 +1,279 @@
+"""Ways to go through a training set in random order, crop by crop, in batches of uint8.
+
+Each maker imports what its way needs, writes its files, and returns what runs one epoch.
+"""
+
+import io
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import lmdb
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from alexnet.batches import RING, Chances, Choices, batch_parts, choose, crops
+from alexnet.sharding import write_manifest, write_shard
+from alexnet.shards import SIDE, Shards
+from benchmarks import ways
+
+BATCH = 128
+CROP = 224
+PLACES = 32
+Pixels = npt.NDArray[np.uint8]
+Epoch = Callable[[int], object]
+
+
+@dataclass(frozen=True)
+class Material:
+    """The photos, and a folder for what is made of them."""
+
+    photos: list[bytes]
+    folder: Path
+
+    @cached_property
+    def pictures(self) -> list[Pixels]:
+        """Each photo as 256×256×3 uint8."""
+        way = ways.ours()
+        return [way(photo) for photo in self.photos]
+
+    def shards(self, pixels: str) -> Path:
+        """A split as the resize stage leaves it, in one shard."""
+        folder = self.folder / f"ours-{pixels}"
+        if not folder.exists():
+            folder.mkdir()
+            shard = write_shard(folder / "00000.lmdb", enumerate(self.pictures), pixels)
+            labels = np.zeros(len(self.photos), np.int32)
+            write_manifest(folder, labels, pixels, [shard | {"first": 0}], [])
+        return folder
+
+    def choices(self, epoch: int, passes: int) -> Choices:
+        """As an epoch of a set so many times as large: each pass in an order of its own."""
+        chances = Chances(CROP, PLACES)
+        each = [choose(epoch, turn, len(self.photos), chances) for turn in range(passes)]
+        fields = ("order", "tops", "lefts", "mirrored", "alphas")
+        return Choices(*(torch.cat([getattr(one, field) for one in each]) for field in fields))
+
+    def buffers(self) -> list[Pixels]:
+        """As many batches as our iterator reuses."""
+        return [np.ones((BATCH, CROP, CROP, 3), np.uint8) for _ in range(RING)]
+
+
+# Ours
+
+
+def memcpy(material: Material, passes: int) -> Epoch:
+    """The same crops, ready made and in order, whole batches at once: no way is cheaper."""
+    corner = slice(PLACES // 2, PLACES // 2 + CROP)
+    ready = np.stack([picture[corner, corner] for picture in material.pictures])
+    ring = material.buffers()
+    parts = batch_parts(len(ready), BATCH) * passes
+
+    def epoch(_: int) -> None:
+        for n, part in enumerate(parts):
+            np.copyto(ring[n % RING][: part.stop - part.start], ready[part])
+
+    return epoch
+
+
+def gather(material: Material, passes: int) -> Epoch:
+    """Our copying alone, of records that were visited before."""
+    shards, ring = Shards(material.shards("raw")), material.buffers()
+    return lambda epoch: _gather(shards, material.choices(epoch, passes), ring)
+
+
+def first_epoch(material: Material, passes: int) -> Epoch:
+    """The same with everything that is checked on a first visit."""
+    folder, ring = material.shards("raw"), material.buffers()
+
+    def epoch(number: int) -> None:
+        for turn in range(passes):
+            _gather(Shards(folder), material.choices(number + turn, 1), ring)
+
+    return epoch
+
+
+def _gather(shards: Shards, choices: Choices, ring: list[Pixels]) -> None:
+    order, tops, lefts = (each.numpy() for each in (choices.order, choices.tops, choices.lefts))
+    for n, part in enumerate(batch_parts(len(order), BATCH)):
+        into = ring[n % RING][: part.stop - part.start]
+        shards.gather(order[part], tops[part], lefts[part], into)
+
+
+def iterator(material: Material, passes: int) -> Epoch:
+    """What training uses: choices, prefetch, and a ring that a thread fills."""
+    return _iterator(material, passes, "raw")
+
+
+def iterator_jpeg(material: Material, passes: int) -> Epoch:
+    """The same where dataset.pixels is jpeg."""
+    return _iterator(material, passes, "jpeg")
+
+
+def _iterator(material: Material, passes: int, pixels: str) -> Epoch:
+    shards = Shards(material.shards(pixels))
+
+    def epoch(number: int) -> None:
+        choices = material.choices(number, passes)
+        exhaust(crops(shards, choices, batch_parts(len(choices.order), BATCH), CROP, pin=False))
+
+    return epoch
+
+
+# PyTorch's
+
+
+class OfPictures(Dataset[Tensor]):
+    """A random crop of picture n, (224, 224, 3) uint8, as a user would write it."""
+
+    def __init__(self, read: Callable[[int], Pixels]) -> None:
+        self.read = read
+
+    def __getitem__(self, n: int) -> Tensor:
+        top, left = torch.randint(PLACES, (2,)).tolist()
+        return torch.from_numpy(self.read(n)[top : top + CROP, left : left + CROP].copy())
+
+
+def dataloader(material: Material, passes: int) -> Epoch:
+    """A DataLoader in the process itself, over our shards."""
+    return _loader(OfPictures(Shards(material.shards("raw")).read), material, passes)
+
+
+def dataloader_2(material: Material, passes: int) -> Epoch:
+    """The same with two workers."""
+    return _loader(OfPictures(Shards(material.shards("raw")).read), material, passes, workers=2)
+
+
+def lmdb_raw(material: Material, passes: int) -> Epoch:
+    """A plain LMDB of raw pixels."""
+    stored = (picture.tobytes() for picture in material.pictures)
+    get = _lmdb(material.folder / "raw.lmdb", stored)
+
+    def read(n: int) -> Pixels:
+        return np.frombuffer(get(n), np.uint8).reshape(SIDE, SIDE, 3)
+
+    return _loader(OfPictures(read), material, passes)
+
+
+def lmdb_jpeg(material: Material, passes: int) -> Epoch:
+    """A plain LMDB of JPEGs of quality 95."""
+    get = _lmdb(material.folder / "jpeg.lmdb", map(encoded, material.pictures))
+    pictures = OfPictures(lambda n: np.asarray(ways.opened(get(n))))
+    return _loader(pictures, material, passes)
+
+
+def _lmdb(path: Path, values: Iterable[bytes]) -> Callable[[int], Any]:
+    with lmdb.open(str(path), map_size=1 << 36, subdir=False) as env, env.begin(write=True) as put:
+        for n, value in enumerate(values):
+            put.put(f"{n:08d}".encode(), value)
+    opened = lmdb.open(str(path), subdir=False, readonly=True, lock=False)
+
+    def get(n: int) -> Any:
+        with opened.begin() as transaction:
+            return transaction.get(f"{n:08d}".encode())
+
+    return get
+
+
+def image_folder(material: Material, passes: int) -> Epoch:
+    """torchvision's ImageFolder with the transforms of PyTorch's ImageNet example."""
+    from torchvision import datasets, transforms
+
+    root = material.folder / "photos"
+    (root / "class").mkdir(parents=True)
+    for n, photo in enumerate(material.photos):
+        (root / "class" / f"{n:08d}.jpeg").write_bytes(photo)
+    steps = [
+        transforms.RandomResizedCrop(CROP),
+        transforms.RandomHorizontalFlip(),
+        transforms.ToTensor(),
+        transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+    ]
+    folder = datasets.ImageFolder(str(root), transforms.Compose(steps))
+    return _loader(folder, material, passes)
+
+
+def _loader(dataset: Dataset[Any], material: Material, passes: int, workers: int = 0) -> Epoch:
+    def epoch(number: int) -> None:
+        order = material.choices(number, passes).order.tolist()
+        exhaust(DataLoader(dataset, BATCH, sampler=order, num_workers=workers))
+
+    return epoch
+
+
+# Others'
+
+
+def ffcv(material: Material, passes: int) -> Epoch:
+    """FFCV's loader of raw pixels, a random place of one size: it copies, and resizes nothing."""
+    from ffcv.fields.decoders import RandomResizedCropRGBImageDecoder
+
+    area = (CROP / SIDE) ** 2
+    decoder = RandomResizedCropRGBImageDecoder((CROP, CROP), scale=(area, area), ratio=(1, 1))
+    return _ffcv(material, passes, decoder)
+
+
+def ffcv_centre(material: Material, passes: int) -> Epoch:
+    """The same, always of the centre."""
+    from ffcv.fields.decoders import CenterCropRGBImageDecoder
+
+    return _ffcv(material, passes, CenterCropRGBImageDecoder((CROP, CROP), ratio=CROP / SIDE))
+
+
+def _ffcv(material: Material, passes: int, decoder: Any) -> Epoch:
+    from ffcv.fields import IntField, RGBImageField
+    from ffcv.loader import Loader, OrderOption
+    from ffcv.transforms import ToTensor
+    from ffcv.writer import DatasetWriter
+
+    path = material.folder / "beton"
+    if not path.exists():
+        fields = {"image": RGBImageField(write_mode="raw"), "label": IntField()}
+        writer = DatasetWriter(str(path), fields, num_workers=1)
+        writer.from_indexed_dataset([(picture, 0) for picture in material.pictures])
+    loader = Loader(
+        str(path),
+        batch_size=BATCH,
+        num_workers=1,
+        os_cache=True,
+        order=OrderOption.RANDOM,
+        drop_last=False,
+        pipelines={"image": [decoder, ToTensor()], "label": None},
+    )
+    return lambda _: [exhaust(loader) for _ in range(passes)]
+
+
+def webdataset(material: Material, passes: int) -> Epoch:
+    """webdataset's tar of JPEGs of quality 95, shuffled by its buffer of 1,000."""
+    from webdataset import TarWriter, WebDataset
+
+    path = material.folder / "00000.tar"
+    with TarWriter(str(path)) as tar:
+        for n, picture in enumerate(material.pictures):
+            tar.write({"__key__": f"{n:08d}", "jpg": encoded(picture), "cls": 0})
+    dataset = WebDataset(str(path), shardshuffle=False).shuffle(1000).decode("rgb8")
+    cropped = dataset.to_tuple("jpg").map_tuple(_random_crop).batched(BATCH)
+    return lambda _: [exhaust(cropped) for _ in range(passes)]
+
+
+def _random_crop(picture: Pixels) -> Pixels:
+    top, left = torch.randint(PLACES, (2,)).tolist()
+    return picture[top : top + CROP, left : left + CROP]
+
+
+def encoded(pixels: Pixels) -> bytes:
+    """JPEG of quality 95, Pillow's defaults otherwise."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=95)
+    return file.getvalue()
+
+
+def exhaust(batches: Iterable[object]) -> int:
+    """Ask for all of them; how many there were."""
+    return sum(1 for _ in batches)

@@ -1,0 +1,185 @@
+"""One training step of the full net: ours beside plain PyTorch and torchvision, on one core."""
+
+import argparse
+import time
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from functools import partial
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from alexnet.device import keep_freed_memory, pick_device
+from alexnet.feed import dropout_masks
+from alexnet.model import AlexNet
+from alexnet.optim import update
+from benchmarks.clock import Costs, cpu_seconds, interleaved
+from benchmarks.table import Goal, Row, absent_rows, installed, ratio_row, show
+
+BATCH, CLASSES = 64, 1000
+LR, MOMENTUM, WEIGHT_DECAY = 0.01, 0.9, 0.0005
+PLAIN = "plain PyTorch, float32"
+GOALS = {"ours, float32": Goal(at_least=1.5), "ours, bfloat16": Goal(at_least=2.5)}
+Batch = tuple[Tensor, Tensor]
+Step = Callable[[Batch], Tensor]
+
+
+class Plain(nn.Module):
+    """The same net as one writes it down with torch.nn; `dropout` in the inverted form."""
+
+    def __init__(self, dropout: float = 0.5) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 96, 11, stride=4)
+        self.conv2 = nn.Conv2d(96, 256, 5, padding=2, groups=2)
+        self.conv3 = nn.Conv2d(256, 384, 3, padding=1)
+        self.conv4 = nn.Conv2d(384, 384, 3, padding=1, groups=2)
+        self.conv5 = nn.Conv2d(384, 256, 3, padding=1, groups=2)
+        self.fc6, self.fc7 = nn.Linear(9216, 4096), nn.Linear(4096, 4096)
+        self.fc8 = nn.Linear(4096, CLASSES)
+        self.drop = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, 3, 224, 224) → logits (N, 1000)."""
+        x = F.relu(self.conv1(F.pad(x, (0, 3, 0, 3))))
+        x = F.max_pool2d(by_tower(x), 3, 2)
+        x = F.max_pool2d(by_tower(F.relu(self.conv2(x))), 3, 2)
+        x = F.relu(self.conv4(F.relu(self.conv3(x))))
+        x = F.max_pool2d(F.relu(self.conv5(x)), 3, 2).flatten(1)
+        x = self.drop(F.relu(self.fc7(self.drop(F.relu(self.fc6(x))))))
+        logits: Tensor = self.fc8(x)
+        return logits
+
+
+def by_tower(x: Tensor) -> Tensor:
+    """torch's LRN with the paper's constants (torch divides alpha by n), each tower by itself."""
+    towers = x.reshape(-1, x.shape[1] // 2, *x.shape[2:])
+    return F.local_response_norm(towers, 5, alpha=5e-4, beta=0.75, k=2.0).view_as(x)
+
+
+def ours(device: torch.device, dtype: torch.dtype) -> Step:
+    """As alexnet.training computes it."""
+    net = AlexNet().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    weights = list(net.parameters())
+    velocities = [torch.zeros_like(weight) for weight in weights]
+    return partial(_our_step, net, weights, velocities, autocast(device, dtype))
+
+
+def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[object]:
+    """To bfloat16, or to nothing."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=dtype == torch.bfloat16)
+
+
+def _our_step(
+    net: AlexNet,
+    weights: list[Tensor],
+    velocities: list[Tensor],
+    precision: AbstractContextManager[object],
+    batch: Batch,
+) -> Tensor:
+    images, labels = batch
+    x = images.contiguous(memory_format=torch.channels_last)
+    everywhere = slice(0, len(x)), slice(0, net.neurons)
+    masks = dropout_masks(0, 0, *everywhere, net.dropout, x.device)
+    with precision:
+        loss = F.cross_entropy(net(x, masks).float(), labels)
+    gradients = list(torch.autograd.grad(loss, weights))
+    with torch.no_grad():
+        update(weights, gradients, velocities, lr=LR, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY)
+    return loss.detach()
+
+
+def theirs(net: nn.Module, device: torch.device, dtype: torch.dtype) -> Step:
+    """As a tutorial trains a net."""
+    net = net.to(device).train()
+    sgd = torch.optim.SGD(net.parameters(), LR, MOMENTUM, weight_decay=WEIGHT_DECAY)
+    return partial(_their_step, net, sgd, device, dtype)
+
+
+def _their_step(
+    net: nn.Module, sgd: torch.optim.SGD, device: torch.device, dtype: torch.dtype, batch: Batch
+) -> Tensor:
+    images, labels = batch
+    sgd.zero_grad()
+    with autocast(device, dtype):
+        loss = F.cross_entropy(net(images), labels)
+    loss.backward()  # type: ignore[no-untyped-call]
+    sgd.step()
+    return loss.detach()
+
+
+def _torchvision(device: torch.device, dtype: torch.dtype) -> Step:
+    from torchvision.models import alexnet
+
+    return theirs(alexnet(num_classes=CLASSES), device, dtype)
+
+
+def makers(device: torch.device) -> dict[str, Callable[[], Step]]:
+    """What makes each way; in bfloat16 where the device multiplies it fast."""
+    full, half = torch.float32, torch.bfloat16
+    return {
+        "ours, float32": partial(ours, device, full),
+        "ours, bfloat16": partial(ours, device, half),
+        PLAIN: lambda: theirs(Plain(), device, full),
+        "torchvision.models.alexnet (no LRN, no towers), float32": partial(
+            _torchvision, device, full
+        ),
+        "torchvision.models.alexnet, bfloat16": partial(_torchvision, device, half),
+    }
+
+
+def rows(photos: list[bytes], rounds: int, device: str = "cpu", size: int = BATCH) -> list[Row]:
+    """Steps on the same batch in turns. The photos are not used: pixels are drawn."""
+    at = pick_device(device)
+    keep_freed_memory()  # for all alike
+    ways, absent = installed(makers(at))
+    images = 60 * torch.randn(size, 3, 224, 224, device=at)
+    labels = torch.randint(CLASSES, (size,), device=at)
+    costs = interleaved(ways, [(images, labels)], rounds, clock_of(at))
+    return [*(_row(name, costs, size) for name in costs), *absent_rows(absent)]
+
+
+def _row(name: str, costs: Costs, size: int) -> Row:
+    milliseconds = 1e3 * float(np.median(costs[name])) / size
+    told = f"{milliseconds:,.2f} ms an image, {1e3 / milliseconds:,.0f} images/s"
+    if name == PLAIN:
+        return Row(name, told)
+    return ratio_row(name, told, costs[PLAIN] / costs[name], GOALS.get(name, Goal()))
+
+
+def clock_of(device: torch.device) -> Callable[[], float]:
+    """CPU time, or the time at which the GPU has done all that it was given."""
+    return cpu_seconds if device.type == "cpu" else partial(_when_done, device)
+
+
+def _when_done(device: torch.device) -> float:
+    torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+def arguments(about: str, batch: int) -> argparse.Namespace:
+    """`device`, `rounds` and `batch` as asked for on the command line."""
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or auto")
+    parser.add_argument("--rounds", type=int, default=5, help="times that all is measured")
+    parser.add_argument("--batch", type=int, default=batch, help="images")
+    parser.add_argument("--quick", action="store_true", help="as --rounds 3 --batch 16")
+    asked = parser.parse_args()
+    if asked.quick:
+        asked.rounds, asked.batch = 3, 16
+    return asked
+
+
+def alone(
+    about: str, batch: int, measured: Callable[[list[bytes], int, str, int], Iterable[Row]]
+) -> None:
+    """What each script on the net does when it is run by itself."""
+    asked = arguments(about, batch)
+    told = f"{asked.batch} images, {asked.rounds} rounds, {torch.get_num_threads()} threads"
+    found = measured([], asked.rounds, asked.device, asked.batch)
+    show(f"{about.splitlines()[0]}\n{asked.device}, {told}, torch {torch.__version__}", found)
+
+
+if __name__ == "__main__":
+    alone(f"{__doc__} Ratio: {PLAIN} ÷ this.", BATCH, rows)

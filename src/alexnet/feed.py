@@ -1,0 +1,161 @@
+"""What each step of training is fed: augmented batches, their labels, and dropout's masks."""
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from alexnet import augment, philox
+from alexnet.batches import batch_parts, choose, crops
+from alexnet.moments import Moments
+from alexnet.recipe import Recipe
+from alexnet.shards import Shards
+from alexnet.towers import ALONE, Place
+
+Batch = tuple[Tensor, slice]
+
+
+@dataclass
+class Clock:
+    """Of an epoch: images done, seconds in all and spent waiting for data; the mean loss so far."""
+
+    begun: float = 0.0
+    waited: float = 0.0
+    images: int = 0
+    loss: float = math.nan
+
+    def start(self) -> None:
+        """A new epoch begins."""
+        self.begun, self.waited, self.images = time.monotonic(), 0.0, 0
+
+    def told(self) -> str:
+        """The loss and the share of waiting, in words."""
+        seconds = max(time.monotonic() - self.begun, 1e-9)
+        return f"loss {self.loss:.3f}, {self.waited / seconds:.0%} waiting for data"
+
+    def rate(self) -> str:
+        """Images a second and the share of waiting, of the epoch so far."""
+        seconds = max(time.monotonic() - self.begun, 1e-9)
+        rate = f"{self.images / seconds:,.0f} images/s"
+        return f"{rate}, {self.waited / seconds:.0%} waiting for data"
+
+    def watched(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        """Pass `batches` on, and time how long each was waited for."""
+        while True:
+            before = time.monotonic()
+            batch = next(batches, None)
+            self.waited += time.monotonic() - before
+            if batch is None:
+                return
+            yield batch
+
+
+@dataclass(frozen=True)
+class Feed:
+    """What stays the same over a run: labels stand in the order of the records."""
+
+    shards: Shards
+    recipe: Recipe
+    seed: int
+    mean: Tensor
+    eigenpairs: tuple[Tensor, Tensor]
+    labels: Tensor
+    clock: Clock
+
+    @classmethod
+    def of(
+        cls, shards: Shards, moments: Moments, recipe: Recipe, seed: int, device: torch.device
+    ) -> "Feed":
+        """With `moments` on `device`, and the labels shuffled if `recipe` says so."""
+        mean = torch.from_numpy(moments.mean_image).to(device)
+        pairs = torch.from_numpy(moments.eigenvalues), torch.from_numpy(moments.eigenvectors)
+        labels = torch.from_numpy(shards.labels[shards.records]).long()
+        if recipe.shuffled_labels:
+            generator = torch.Generator().manual_seed(seed)
+            labels = labels[torch.randperm(len(labels), generator=generator)]
+        return cls(shards, recipe, seed, mean, pairs, labels, Clock())
+
+
+def inputs(
+    feed: Feed, epoch: int, first_batch: int, place: Place = ALONE
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Augmented batches and their labels, on the device, from the epoch's `first_batch` on.
+
+    Of each batch the part that `place` has.
+    What chance decides is moved there once an epoch: a small copy a step would wait for the step.
+    """
+    recipe, device = feed.recipe, feed.mean.device
+    coloured = recipe.colour_until is None or epoch < recipe.colour_until
+    choices = choose(feed.seed, epoch, len(feed.shards), recipe.chances)
+    shifts = augment.colour_shifts(choices.alphas, *feed.eigenpairs, recipe.colour_scale).float()
+    drawn = choices.tops, choices.lefts, choices.mirrored, shifts, feed.labels[choices.order]
+    tops, lefts, mirrored, shifts, labels = (each.to(device) for each in drawn)
+    which = place.part, place.parts
+    parts = batch_parts(len(labels), recipe.batch_size, first_batch, *which)
+    batches = crops(feed.shards, choices, parts, recipe.chances.crop, device.type == "cuda")
+    for batch, part in moved(feed.clock.watched(batches), device):
+        means = _means(feed, tops[part], lefts[part])
+        divisor = recipe.input_divisor if coloured else None
+        yield _relit(batch, means, mirrored[part], shifts[part], divisor), labels[part]
+
+
+def moved(batches: Iterator[Batch], device: torch.device) -> Iterator[Batch]:
+    """The batches on `device`. To a GPU they go beside its work, on a stream of their own.
+
+    The loader fills a buffer again two batches later: by then its copy must have left it.
+    """
+    if device.type != "cuda":
+        yield from batches
+        return
+    copying = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    working = torch.cuda.current_stream(device)
+    copied: list[torch.cuda.Event] = []
+    for batch, part in batches:
+        with torch.cuda.stream(copying):
+            there = batch.to(device, non_blocking=True)
+            copied.append(copying.record_event())
+        working.wait_event(copied[-1])
+        there.record_stream(working)
+        yield there, part
+        if len(copied) == 2:
+            copied.pop(0).synchronize()
+
+
+def _means(feed: Feed, tops: Tensor, lefts: Tensor) -> Tensor:
+    """The mean image under each crop, or as the 2012 code its centre for all."""
+    crop = feed.recipe.chances.crop
+    if feed.recipe.mean_under_crop:
+        return augment.mean_crops(feed.mean, tops, lefts, crop)
+    top, left = augment.views_of(crop)[augment.CENTRE_VIEW]
+    return feed.mean[top : top + crop, left : left + crop]
+
+
+def _relit(
+    batch: Tensor, means: Tensor, mirrored: Tensor, shifts: Tensor, divisor: float | None
+) -> Tensor:
+    """The divisor goes with the colour shift, as in the 2012 code; without one there is neither."""
+    if divisor is None:
+        return augment.augment(batch, means, mirrored, torch.zeros_like(shifts))
+    x = augment.augment(batch, means, mirrored, shifts)
+    return x if divisor == 1 else x / divisor
+
+
+def dropout_masks(
+    seed: int, step: int, images: slice, neurons: slice, dropout: float, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """What fc6 and fc7 keep in one step: (images, neurons) float32 of 0 and 1 (section 4.2).
+
+    Of the places `images` in the batch and of the layer's `neurons`: wherever they are computed,
+    the same.
+    """
+    rows = torch.arange(images.start, images.stop, device=device)
+    fours = torch.arange(neurons.start // 4, -(-neurons.stop // 4), device=device)
+    units = ((rows[:, None] << 32) + fours).flatten()
+    ours = slice(neurons.start % 4, neurons.start % 4 + neurons.stop - neurons.start)
+    dropped = round(dropout * 2**32)
+    drawn = (philox.words(seed, s, step, units) for s in (philox.DROPOUT6, philox.DROPOUT7))
+    six, seven = ((w >= dropped).view(len(rows), len(fours) * 4)[:, ours].float() for w in drawn)
+    return six, seven

@@ -1,0 +1,135 @@
+"""Where a training run stands, on disk: to be stopped anywhere and gone on with, exactly."""
+
+import signal
+import sys
+import threading
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any
+
+from torch import Tensor
+
+from alexnet import checkpoint
+from alexnet.errors import InputError
+from alexnet.model import AlexNet
+from alexnet.optim import Schedule
+from alexnet.towers import agreed, part_of, whole_of
+
+NEWEST, BEFORE = "checkpoint.safetensors", "before.safetensors"
+STOPPED = 128 + signal.SIGTERM  # the exit code: dvc repro takes it for a failure, and stops
+
+
+@dataclass(frozen=True)
+class Position:
+    """After `epoch` whole epochs and `batch` batches of the next, `step` in all.
+
+    With the weights, their velocities and the loss added up, all that a run needs.
+    """
+
+    epoch: int
+    batch: int
+    step: int
+    schedule: Schedule
+    history: list[dict[str, float]]
+
+    def stepped(self) -> "Position":
+        """One batch further."""
+        return replace(self, batch=self.batch + 1, step=self.step + 1)
+
+    def next_epoch(self, error: float, row: dict[str, float]) -> "Position":
+        """At the beginning of the next epoch, with the validation error and its row of history."""
+        schedule, history = self.schedule.after(error), [*self.history, row]
+        return Position(self.epoch + 1, 0, self.step, schedule, history)
+
+
+def save(
+    folder: Path, net: AlexNet, velocities: dict[str, Tensor], loss: Tensor, at: Position
+) -> None:
+    """Write a checkpoint of the whole net; the one before stays, should this one come to harm.
+
+    Of several ranks all call this at once, and the first writes.
+    """
+    if net.place.part:
+        return
+    moving = {f"velocity.{name}": velocity for name, velocity in velocities.items()}
+    whole = whole_of(net.state_dict() | moving, net.place)
+    if not net.place.first:
+        return
+    newest = folder / NEWEST
+    if newest.exists():
+        newest.replace(folder / BEFORE)
+    checkpoint.save(newest, whole | {"loss": loss}, asdict(at))
+
+
+def resume(
+    folder: Path, net: AlexNet, velocities: dict[str, Tensor], loss: Tensor, start: Position
+) -> Position:
+    """Take up the newest checkpoint that can be read; without one, `start`.
+
+    Of several ranks each takes its part of it. Raises InputError where they do not find the same.
+    """
+    at = _newest(folder, net, velocities, loss, start)
+    if not agreed(at.step, net.place, loss.device):
+        what = f"{folder} is not the same folder for all processes"
+        raise InputError(what, "let all nodes share this checkout")
+    return at
+
+
+def _newest(
+    folder: Path, net: AlexNet, velocities: dict[str, Tensor], loss: Tensor, start: Position
+) -> Position:
+    for path in (folder / NEWEST, folder / BEFORE):
+        if path.exists():
+            try:
+                return _loaded(path, net, velocities, loss, start)
+            except InputError as error:
+                if net.place.first:  # else the next save would keep it in place of the good one
+                    path.unlink()
+                print(f"{error}; going on from the one before, if there is one", flush=True)
+    return start
+
+
+def _loaded(
+    path: Path, net: AlexNet, velocities: dict[str, Tensor], loss: Tensor, start: Position
+) -> Position:
+    tensors, saved = checkpoint.load(path)
+    loss.copy_(tensors.pop("loss"))
+    tensors = part_of(tensors, net.place)
+    for name, velocity in velocities.items():
+        velocity.copy_(tensors.pop(f"velocity.{name}"))
+    net.load_state_dict(tensors)
+    schedule = type(start.schedule)(**saved.pop("schedule"))
+    at = Position(**saved, schedule=schedule)
+    print(f"train: going on after epoch {at.epoch}, step {at.step}", flush=True)
+    return at
+
+
+class Stop:
+    """While entered, SIGTERM ends nothing at once: it is obeyed between two steps."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._before: Any = None
+
+    def __enter__(self) -> "Stop":
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGTERM, self._ask)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGTERM, self._before)
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        self.asked = True
+
+    def end(self, step: int) -> None:
+        """End the process, after a checkpoint, with a code that stops `dvc repro`."""
+        print(f"train: stopped after step {step}; the same command goes on", flush=True)
+        sys.exit(STOPPED)
