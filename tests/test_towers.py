@@ -273,6 +273,7 @@ def turned(found: Tensors, wanted: Tensors) -> float:
     return max(float((found[name] - t).norm() / t.norm()) for name, t in wanted.items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("count", "towers"), LAYOUTS)
 def test_ten_steps(ranks: Ranks, data: Path, alone: Steps, count: int, towers: int) -> None:
     """In float64, weights and velocities within 1e-10 (found: 2e-15), losses within 1e-12.
