@@ -165,7 +165,7 @@ def test_padding_and_crop() -> None:
 
 
 def test_initial_values_of_each_preset() -> None:
-    for name in ("paper", "original", "caffe", "six_conv"):
+    for name in ("original", "caffe"):  # the paper's: tests/test_paper.py
         net, told = preset(name)
         for layer, module in layers_of(net).items():
             std = float(module.weight.detach().std())

@@ -17,7 +17,7 @@ from alexnet.moments import save_moments, sums_of
 from alexnet.resume import STOPPED
 from conftest import Images, write_split
 
-KILLS = int(os.environ.get("KILLS", "6"))
+KILLS = int(os.environ.get("KILLS", "2"))
 SCRIPT = Path(__file__).with_name("small_train.py")
 
 pytestmark = pytest.mark.slow
