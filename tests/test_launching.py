@@ -57,6 +57,18 @@ def test_one_process_is_this_one() -> None:
     assert seen == [(ALONE, pick_device("cpu"))]
 
 
+def test_deterministic_is_passed_on() -> None:
+    seen: list[bool] = []
+    try:
+        launched(
+            Launch(device="cpu", deterministic=True),
+            lambda *_: seen.append(torch.are_deterministic_algorithms_enabled()),
+        )
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert seen == [True]
+
+
 def test_what_torchrun_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["train.py", "lr=0.02"])
     alone = launching._arguments(Launch(processes=2, towers=2, max_restarts=3), "logs")

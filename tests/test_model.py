@@ -88,3 +88,14 @@ def test_another_runs_weights_are_taken_where_they_fit(
         init_from(AlexNet(9, 1), tmp_path)
     with pytest.raises(InputError, match="cannot be read"):
         init_from(net, tmp_path / "nowhere")
+
+
+def test_conv1_by_blocks_of_pixels_in_bf16_is_the_same_to_its_rounding() -> None:
+    net = AlexNet(classes=5, width_divisor=8)
+    x = 60 * torch.randn(2, 3, 224, 224)
+    padded = torch.nn.functional.pad(x, net.padding)
+    with torch.no_grad():
+        assert torch.equal(net._conv1(padded), net.conv1(padded))
+        with torch.autocast("cpu", torch.bfloat16):
+            apart = (net._conv1(padded) - net.conv1(padded)).abs().max()
+            assert 0 < apart < 0.02 * net.conv1(padded).abs().max()

@@ -183,6 +183,7 @@ class Launcher:
     nodes: str = MISSING  # a number, or as torchrun's 1:4
     rendezvous: str | None = MISSING  # host:port, for several nodes
     max_restarts: int = MISSING
+    deterministic: bool = MISSING  # on a GPU; a CPU always is
     checkpoint_steps: int = MISSING  # at most so many steps are done again after a kill
 
 

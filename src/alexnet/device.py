@@ -41,7 +41,10 @@ def _has_bf16(device: torch.device) -> bool:
 
 
 def make_deterministic() -> None:
-    """Have a GPU, too, give the same bytes every time, with algorithms that may be slower."""
+    """Have a GPU, too, give the same bytes every time, with algorithms that may be slower.
+
+    To be called before anything is computed on it.
+    """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.backends.cudnn.benchmark = False
     torch.use_deterministic_algorithms(True)

@@ -18,7 +18,7 @@ from torch.distributed import run as torchrun
 from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
-from alexnet.device import pick_device
+from alexnet.device import make_deterministic, pick_device
 from alexnet.errors import InputError
 from alexnet.scratch import home, scratch
 from alexnet.towers import ALONE, Place, meet, place_here
@@ -33,8 +33,8 @@ class Launch:
     """conf/launcher: `processes` on each of `nodes`; of them, each `towers` neighbours share a net.
 
     nodes: a number, or as torchrun's "1:4". rendezvous: host:port of one of them, for several.
-    max_restarts: how often torchrun starts all again when one is lost. Raises InputError where
-    they contradict each other.
+    max_restarts: how often torchrun starts all again when one is lost. deterministic: a GPU, too,
+    gives the same bytes every time. Raises InputError where they contradict each other.
     """
 
     device: str = "auto"
@@ -43,6 +43,7 @@ class Launch:
     nodes: str = "1"
     rendezvous: str | None = None
     max_restarts: int = 0
+    deterministic: bool = False
 
     def __post_init__(self) -> None:
         if self.towers not in (1, 2):
@@ -70,6 +71,8 @@ def launched(launch: Launch, work: Work) -> None:
     Returns, in the process that was started first, when all have done it. Raises InputError where
     one is lost for good; what a rank itself has to say it says on stderr, one rank for all.
     """
+    if launch.deterministic:
+        make_deterministic()
     if dist.is_torchelastic_launched():
         _as_rank(launch, work)
     elif launch.alone:

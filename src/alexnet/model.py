@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from alexnet.errors import InputError
 from alexnet.lrn import lrn
+from alexnet.space_to_depth import conv1
 from alexnet.spatial_norm import spatial_norm
 from alexnet.towers import ALONE, Place, joined
 
@@ -83,7 +84,7 @@ class AlexNet(nn.Module):
         `masks`: in training, what dropout keeps of fc6 and fc7, (N, 4096) each; of the neurons
         here, where a tower is elsewhere.
         """
-        x = self.conv1(F.pad(x, self.padding))  # (N, 96, 55, 55)
+        x = self._conv1(F.pad(x, self.padding))  # (N, 96, 55, 55)
         x = self._first(x)  # (N, 96, 27, 27)
         x = self._norm(F.relu(self.conv2(x)))  # (N, 256, 27, 27)
         if self.spatial_norm:
@@ -101,6 +102,13 @@ class AlexNet(nn.Module):
         x = self._drop(F.relu(self.fc7(x)), masks and masks[1])
         x = self._both(x, self.neurons)  # (N, 4096)
         return joined(self.fc8(x), self.place, self.classes, alike=True)  # (N, 1000)
+
+    def _conv1(self, x: Tensor) -> Tensor:
+        """In bf16 by blocks of pixels: 1.4 times as fast on a CPU, where fp32 would lose."""
+        if torch.is_autocast_enabled(x.device.type):
+            return conv1(x, self.conv1.weight, self.conv1.bias)
+        out: Tensor = self.conv1(x)
+        return out
 
     def _first(self, x: Tensor) -> Tensor:
         """Layer 1 after its convolution: in the text's order, or in that of the 2012 code."""
