@@ -12,7 +12,7 @@ repro: $(VENV)/made
 	dvc repro
 
 test: $(VENV)/made
-	pytest
+	pytest -n auto --dist loadfile
 
 check: $(VENV)/made
 	ruff check

@@ -1,5 +1,6 @@
 """Small splits of shards that tests share, written without any raw data."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,9 @@ import torch
 
 from alexnet.sharding import write_manifest, write_shard
 from alexnet.shards import SIDE, Shards
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # a file of tests on each core: a second thread of each
+    os.environ["OMP_NUM_THREADS"] = "1"  # process they start would wait for the others
 
 Images = npt.NDArray[np.uint8]
 MakeSplit = Callable[..., Shards]
