@@ -18,6 +18,7 @@ check: $(VENV)/made
 	ruff check
 	ruff format --check
 	mypy --strict src stages benchmarks
+	mypy --strict experiments/cifar10
 	@echo "$$(cat src/alexnet/*.py stages/*.py | wc -l) lines in src and stages"
 
 bench: $(BENCH)/made  # make bench ARGS=--quick
