@@ -48,6 +48,16 @@ def _wrong(probabilities: Tensor, labels: Tensor, k: int) -> Tensor:
     return (order != labels[:, None]).all(dim=1)
 
 
+def view_probabilities(net: AlexNet, images: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean of the softmax outputs of ten views, and the centre view's: (n, classes) float64.
+
+    images (n, 256, 256, 3) uint8; mean (256, 256, 3), 0–255. Of logits the mean is never taken.
+    """
+    logits = net(ten_views(images, mean, net.crop).flatten(0, 1)).double()
+    views = F.softmax(logits, dim=1).view(len(images), 10, -1)
+    return views.mean(dim=1), views[:, CENTRE_VIEW]
+
+
 @torch.no_grad()
 def predict(net: AlexNet, shards: Shards, mean: Tensor) -> Predictions:
     """The mean of the softmax outputs of ten views, and the centre view's, for every image."""
@@ -55,10 +65,9 @@ def predict(net: AlexNet, shards: Shards, mean: Tensor) -> Predictions:
     ten, centre = [], []
     with progress(len(shards), "evaluate") as advance:
         for images, _ in _batches(shards, shards.records, mean.device):
-            logits = net(ten_views(images, mean, net.crop).flatten(0, 1)).double()
-            views = F.softmax(logits, dim=1).view(len(images), 10, -1)
-            ten.append(views.mean(dim=1).cpu())
-            centre.append(views[:, CENTRE_VIEW].cpu())
+            means, centres = view_probabilities(net, images, mean)
+            ten.append(means.cpu())
+            centre.append(centres.cpu())
             advance(len(images))
     records = torch.from_numpy(shards.records)
     labels = torch.from_numpy(shards.labels[shards.records]).long()
