@@ -16,9 +16,9 @@ from alexnet.layouts import label_order
 from alexnet.moments import load_moments
 from alexnet.pictures import png_bytes, relit_picture
 from alexnet.report import IMAGENET_AXES, IMAGENET_DEVIATIONS, IMAGENET_MEANS
+from alexnet.screen import printable
 from alexnet.sealed import read_sealed
 from alexnet.shards import Shards
-from alexnet.showing import printable
 
 TIMES = 4  # the strip's photo is drawn at 256 / TIMES pixels
 MOST_ROWS = 12  # of a table; the rest is counted
@@ -88,8 +88,8 @@ def _ledger(odd: Sequence[Any]) -> Table:
     return table
 
 
-def contact_sheet(folder: Path) -> Image.Image:
-    """Sixty images of a split, evenly spaced among its records."""
+def contact_sheet(folder: Path) -> bytes:
+    """Sixty images of a split, evenly spaced among its records, as a PNG file."""
     across, down, side = SHEET
     shards = Shards(folder)
     sheet = Image.new("RGB", (across * side, down * side), "white")
@@ -97,7 +97,7 @@ def contact_sheet(folder: Path) -> Image.Image:
     for n, record in enumerate(shards.records[chosen].tolist()):
         small = Image.fromarray(shards.read(record)).resize((side, side), Image.Resampling.BOX)
         sheet.paste(small, (n % across * side, n // across * side))
-    return sheet
+    return png_bytes(sheet)
 
 
 def moments_table(folder: Path) -> Table:

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from alexnet.inspecting import columns
 from alexnet.model import AlexNet, layers_of
-from alexnet.showing import printable
+from alexnet.pictures import kernels_picture, png_bytes
+from alexnet.screen import printable
 
 
 class Layer(NamedTuple):
@@ -92,3 +93,9 @@ def millions(count: int) -> str:
 
 def _shape(shape: tuple[int, ...]) -> str:
     return "×".join(map(str, shape))
+
+
+def model_pictures(net: AlexNet) -> dict[str, bytes]:
+    """The kernels of the first layer (figure 3), as a PNG file."""
+    weights = net.conv1.weight.detach().numpy()
+    return {"kernels": png_bytes(kernels_picture(weights, net.towers))}

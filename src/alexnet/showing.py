@@ -1,23 +1,17 @@
-"""What the command line shows: results on stdout, progress on stderr."""
+"""What was predicted, to look at or to read by a program."""
 
 import json
-import sys
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from alexnet.predicting import Answer
-from alexnet.progress import Advance
+from alexnet.screen import printable
 
 BAR = 20  # characters wide at 100 %
 EIGHTHS = " ▏▎▍▌▋▊▉"
-SECONDS_UNTOLD = 2.0
 
 
 def as_json(answer: Answer, synsets: Sequence[Mapping[str, Any]]) -> str:
@@ -25,6 +19,12 @@ def as_json(answer: Answer, synsets: Sequence[Mapping[str, Any]]) -> str:
     pairs = zip(answer.labels, answer.probabilities, strict=True)
     top = [{"label": n, **_class(synsets[n]), "probability": p} for n, p in pairs]
     return json.dumps({"photo": str(answer.photo), "top": top, "odd": answer.odd})
+
+
+def heading(answer: Answer) -> Text:
+    """The photo's name, and what was odd about it."""
+    odd = f"  ({printable('; '.join(answer.odd))})" if answer.odd else ""
+    return Text.assemble((printable(str(answer.photo)), "bold"), (odd, "dim"), overflow="fold")
 
 
 def as_table(answer: Answer, synsets: Sequence[Mapping[str, Any]]) -> Table:
@@ -49,29 +49,3 @@ def bar(probability: float) -> str:
 
 def _class(synset: Mapping[str, Any]) -> dict[str, str]:
     return {name: printable(synset[name]) for name in ("wnid", "words")}
-
-
-def printable(text: str) -> str:
-    """Text of unknown origin without what a terminal would obey."""
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
-
-
-@contextmanager
-def bar_if_slow(total: int, what: str) -> Iterator[Advance]:
-    """A bar on stderr after two seconds, where that is a terminal; stdout is the results' own."""
-    screen = Console(stderr=True)
-    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
-    shown = Progress(*columns, console=screen, transient=True, redirect_stdout=sys.stdout.isatty())
-    task, begun = shown.add_task(what, total=total), time.monotonic()
-
-    def advance(n: int) -> None:
-        shown.advance(task, n)
-        slow = time.monotonic() - begun > SECONDS_UNTOLD
-        if slow and screen.is_terminal and not shown.live.is_started:
-            shown.start()
-
-    try:
-        yield advance
-    finally:
-        if shown.live.is_started:
-            shown.stop()
