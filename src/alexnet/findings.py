@@ -37,8 +37,7 @@ def gathered(data: Path, metrics: Path) -> Report:
 
 
 def _gathered(data: Path, errors: Mapping[str, float]) -> Report:
-    tensors, _ = load(data / "train/model.safetensors")
-    model = json.loads((data / "train/model.json").read_text(encoding="utf-8"))
+    tensors, model = load(data / "train/model.safetensors")
     moments = load_moments(data / "moments")
     colour = json.loads((data / "moments/moments.json").read_text())
     index = load_index(data / "index")
