@@ -130,8 +130,9 @@ def _tables(
     parts = batch_parts(count, batch)[net.place.part :: net.place.parts]
     nothing = torch.zeros(0, SIDE, SIDE, 3, dtype=torch.uint8, device=device)
     shapes = rows_of(nothing, slice(0, 0))
+    pin = device.type == "cuda"
     tables = [one.new_zeros(count, *one.shape[1:]) for one in shapes]
-    for images, rows in moved(squares(shards, parts, device.type == "cuda"), device):
+    for images, rows in moved(squares(shards, shards.records, parts, pin), device):
         for table, found in zip(tables, rows_of(images, rows), strict=True):
             table[rows] = found
         advance(rows.stop - done)  # the others are as far

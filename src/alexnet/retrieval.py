@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from alexnet.augment import CENTRE_VIEW, centre_view, views_of
-from alexnet.batches import squares
+from alexnet.batches import batch_parts, moved, squares
 from alexnet.model import AlexNet
 from alexnet.progress import progress
 from alexnet.scratch import write_atomically
@@ -116,8 +116,9 @@ def _seen(
     net.eval()
     top, left = views_of(net.crop)[CENTRE_VIEW]
     with _last_hidden(net) as outputs:
-        for images, part in squares(shards, records.tolist(), BATCH):
-            there = images.to(mean.device)
+        parts = batch_parts(len(records), BATCH)
+        pin = mean.device.type == "cuda"
+        for there, part in moved(squares(shards, records, parts, pin), mean.device):
             net(centre_view(there, mean, net.crop))
             crops = there[:, top : top + net.crop, left : left + net.crop]
             yield crops.flatten(1), F.relu(outputs.pop()).float(), part
