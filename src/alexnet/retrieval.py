@@ -82,15 +82,14 @@ def search(
     Features are those of `hidden`, pixels the centre crop that the net saw, 0–255. Beside them the
     activations of the first `sample` training records, which were shuffled once for all.
     """
-    asked = list(_seen(net, val, queries, mean))
-    features = Nearest.of(torch.cat([features for _, features, _ in asked]))
-    pixels = Nearest.of(torch.cat([pixels for pixels, _, _ in asked]))
+    asked = [(some, patches.clone()) for patches, some, _ in _seen(net, val, queries, mean)]
+    features, pixels = (Nearest.of(torch.cat(some)) for some in zip(*asked, strict=True))
     first = torch.empty(min(sample, len(train)), net.neurons)
     with progress(len(train), "retrieve") as advance:
-        for crops, activations, part in _seen(net, train, train.records, mean):
+        for patches, activations, part in _seen(net, train, train.records, mean):
             records = torch.from_numpy(train.records[part])
             features = features.among(activations, records)
-            pixels = pixels.among(crops, records)
+            pixels = pixels.among(patches, records)
             kept = first[part]
             kept.copy_(activations[: len(kept)])
             advance(len(records))
@@ -112,7 +111,10 @@ def write_neighbours(path: Path, queries: Integers, found: Mapping[str, Nearest]
 def _seen(
     net: AlexNet, shards: Shards, records: Integers, mean: Tensor
 ) -> Iterator[tuple[Tensor, Tensor, slice]]:
-    """Of each batch the centre crops (n, 224 · 224 · 3) uint8, and what the net makes of them."""
+    """Of each batch the centre crops (n, 224 · 224 · 3) uint8, and what the net makes of them.
+
+    The crops are good until the next batch but one, as those of `batches.crops`.
+    """
     net.eval()
     top, left = views_of(net.crop)[CENTRE_VIEW]
     with _last_hidden(net) as outputs:
