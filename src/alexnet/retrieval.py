@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from alexnet.augment import CENTRE_VIEW, centre_view, views_of
@@ -123,12 +122,12 @@ def _seen(
         for there, part in moved(squares(shards, records, parts, pin), mean.device):
             net(centre_view(there, mean, net.crop))
             crops = there[:, top : top + net.crop, left : left + net.crop]
-            yield crops.flatten(1), F.relu(outputs.pop()).float(), part
+            yield crops.flatten(1), net.active(outputs.pop()).float(), part
 
 
 @contextmanager
 def _last_hidden(net: AlexNet) -> Iterator[list[Tensor]]:
-    """Collects what fc7 gives out, before the rectifier, and before dropout's factor at test."""
+    """Collects what fc7 gives out, before its activation, and before dropout's factor at test."""
     outputs: list[Tensor] = []
     hook = net.fc7.register_forward_hook(lambda _layer, _input, output: outputs.append(output))
     try:
