@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from alexnet.charts import figure1_picture
 from alexnet.errors import InputError
-from alexnet.figure1 import best_rate, crossing, figure1_picture, ratio, read_errors, write_errors
+from alexnet.figure1 import best_rate, crossing, ratio, read_errors, write_errors
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:

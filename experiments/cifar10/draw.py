@@ -8,8 +8,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "src"))
 
+from alexnet.charts import figure1_picture
 from alexnet.config import errors_in_one_line
-from alexnet.figure1 import figure1_picture, ratio, read_errors
+from alexnet.figure1 import ratio, read_errors
 from alexnet.scratch import write_atomically
 
 HERE = ROOT / "experiments/cifar10"

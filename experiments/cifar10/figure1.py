@@ -8,12 +8,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "src"))
 
-from alexnet.archives import open_raw
 from alexnet.cifar import TRAIN, read_pixels
 from alexnet.config import errors_in_one_line
 from alexnet.device import keep_freed_memory, pick_device
 from alexnet.figure1 import best_rate, read_errors, write_errors
 from alexnet.four_layers import FourLayers
+from alexnet.scratch import raw_folder
 from alexnet.small_training import epochs, in_memory
 
 
@@ -21,7 +21,7 @@ def main() -> None:
     asked = _asked()
     keep_freed_memory()
     device = pick_device(asked.device)
-    images = in_memory(*read_pixels(open_raw("raw/cifar10", 0, None), TRAIN), device)
+    images = in_memory(*read_pixels(raw_folder("raw/cifar10"), TRAIN), device)
     rates = read_errors(asked.sweep) if asked.sweep else {}
     lr = best_rate(rates, asked.activation) if asked.sweep else asked.lr
     net = FourLayers(asked.activation, normalised=False, seed=asked.seed).to(device)

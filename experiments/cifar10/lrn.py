@@ -8,12 +8,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "src"))
 
-from alexnet.archives import open_raw
 from alexnet.cifar import TRAIN, VAL, read_pixels
 from alexnet.config import errors_in_one_line
 from alexnet.device import keep_freed_memory, pick_device
 from alexnet.four_layers import FourLayers
-from alexnet.scratch import write_atomically
+from alexnet.scratch import raw_folder, write_atomically
 from alexnet.small_training import epochs, error, in_memory
 
 WEIGHT_DECAY = 0.004  # of cuda-convnet's net
@@ -23,7 +22,7 @@ def main() -> None:
     asked = _asked()
     keep_freed_memory()
     device = pick_device(asked.device)
-    root = open_raw("raw/cifar10", 0, None)
+    root = raw_folder("raw/cifar10")
     train, test = (in_memory(*read_pixels(root, names), device) for names in (TRAIN, [VAL]))
     net = FourLayers("relu", asked.normalised == "lrn", asked.seed).to(device)
     rates = [asked.lr] * asked.epochs + [asked.lr / 10] * asked.last_epochs

@@ -10,7 +10,7 @@ import numpy as np
 
 from alexnet import devkit, drawings, miniature, shapes
 from alexnet.errors import InputError
-from alexnet.scratch import fingerprint, home, locked
+from alexnet.scratch import fingerprint, home, locked, raw_folder
 
 PPM = b"P6\n32 32\n255\n"  # the head of an image file made of a record of CIFAR-10
 
@@ -18,18 +18,11 @@ PPM = b"P6\n32 32\n255\n"  # the head of an image file made of a record of CIFAR
 def open_raw(root: str, seed: int, drawn: Mapping[str, int] | None) -> Path:
     """The folder of the raw data set; `drawn`, the miniature's counts, is drawn if it isn't there.
 
-    IMAGENET_ROOT in the environment goes before `root`, which is relative to the main checkout.
-    Raises InputError where there is no such folder.
+    Else as `raw_folder`.
     """
     if drawn is not None:
         return _drawn(root, seed, drawn)
-    folder = home() / os.environ.get("IMAGENET_ROOT", root)
-    if not folder.is_dir():
-        raise InputError(
-            f"the raw data set's folder {folder} does not exist",
-            "set IMAGENET_ROOT to the folder that holds it",
-        )
-    return folder
+    return raw_folder(root)
 
 
 def drawn_folder(root: str, seed: int, counts: Mapping[str, int]) -> Path:

@@ -20,6 +20,8 @@ Rows = Sequence[Mapping[str, Any]]
 LEARNT, CONTROL = "auto-encoder", "hyperplanes"
 CLASSES = 14  # of a confusion matrix that a phone can show
 
+UNTRAINED = 0.9  # error of ten classes before the first epoch
+
 
 def codes_picture(rows: Rows, theme: Theme = LIGHT) -> bytes:
     """Recall of binary codes against the number of candidates, a line for each length → PNG.
@@ -112,3 +114,27 @@ def _luminance(colour: Any) -> float:
     rgb = np.array(to_rgb(colour))
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     return float(linear @ (0.2126, 0.7152, 0.0722))
+
+
+def figure1_picture(
+    runs: Mapping[tuple[str, float], Sequence[float]], target: float, theme: Theme = LIGHT
+) -> bytes:
+    """The paper's figure 1: training error by epoch, ReLU solid and tanh dashed → PNG.
+
+    runs: (activation, rate) → error, 0–1, after each epoch.
+    """
+    with styled(theme):
+        figure = Figure(figsize=(4.8, 3.4), layout="constrained")
+        axes = figure.subplots()
+        for (activation, lr), errors in sorted(runs.items()):
+            look = {"relu": (theme.pair[1], "-", "ReLU"), "tanh": (theme.pair[0], "--", "tanh")}
+            colour, dashes, name = look[activation]
+            epochs = range(len(errors) + 1)
+            values = [100 * error for error in (UNTRAINED, *errors)]
+            label = f"{name}, lr {lr:g}"
+            axes.plot(epochs, values, color=colour, linestyle=dashes, label=label, linewidth=1.8)
+        axes.axhline(100 * target, color=theme.muted, linewidth=0.9, linestyle=(0, (2, 3)))
+        axes.set(xlabel="Epochs", ylim=(0, 100 * UNTRAINED), xlim=(0, None))
+        axes.set_title("Training error on CIFAR-10, %")
+        axes.legend()
+        return png_of(figure)

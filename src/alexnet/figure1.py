@@ -4,11 +4,7 @@ import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from matplotlib.figure import Figure
-
 from alexnet.errors import InputError
-from alexnet.figures import png_of, styled
-from alexnet.pictures import LIGHT, Theme
 
 Errors = dict[tuple[str, float], list[float]]  # (activation, rate) → error after each epoch, 0–1
 UNTRAINED = 0.9  # of ten classes
@@ -60,22 +56,3 @@ def ratio(runs: Mapping[str, Sequence[float]], target: float) -> dict[str, float
     relu, tanh = (crossing(runs[name], target) for name in ("relu", "tanh"))
     times = tanh / relu if tanh and relu else None
     return {"relu_epochs": relu, "tanh_epochs": tanh, "tanh_to_relu": times}
-
-
-def figure1_picture(runs: Errors, target: float, theme: Theme = LIGHT) -> bytes:
-    """The paper's figure 1: training error by epoch, ReLU solid and tanh dashed → PNG."""
-    with styled(theme):
-        figure = Figure(figsize=(4.8, 3.4), layout="constrained")
-        axes = figure.subplots()
-        for (activation, lr), errors in sorted(runs.items()):
-            look = {"relu": (theme.pair[1], "-", "ReLU"), "tanh": (theme.pair[0], "--", "tanh")}
-            colour, dashes, name = look[activation]
-            epochs = range(len(errors) + 1)
-            values = [100 * error for error in (UNTRAINED, *errors)]
-            label = f"{name}, lr {lr:g}"
-            axes.plot(epochs, values, color=colour, linestyle=dashes, label=label, linewidth=1.8)
-        axes.axhline(100 * target, color=theme.muted, linewidth=0.9, linestyle=(0, (2, 3)))
-        axes.set(xlabel="Epochs", ylim=(0, 100 * UNTRAINED), xlim=(0, None))
-        axes.set_title("Training error on CIFAR-10, %")
-        axes.legend()
-        return png_of(figure)

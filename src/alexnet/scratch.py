@@ -17,6 +17,8 @@ from pathlib import Path
 
 import xxhash
 
+from alexnet.errors import InputError
+
 # whose versions can change a result
 PACKAGES = ("cykooz-resizer", "dvc", "lmdb", "numpy", "pillow", "simplejpeg", "torch")
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -39,6 +41,20 @@ def fingerprint(*parts: object) -> str:
 def _digest_of(path: Path) -> bytes:
     with path.open("rb") as file:
         return hashlib.file_digest(file, xxhash.xxh3_128).digest()
+
+
+def raw_folder(root: str) -> Path:
+    """The folder of a raw data set: IMAGENET_ROOT in the environment, else `root` under home.
+
+    Raises InputError where there is no such folder.
+    """
+    folder = home() / os.environ.get("IMAGENET_ROOT", root)
+    if not folder.is_dir():
+        raise InputError(
+            f"the raw data set's folder {folder} does not exist",
+            "set IMAGENET_ROOT to the folder that holds it",
+        )
+    return folder
 
 
 def sources() -> list[Path]:
