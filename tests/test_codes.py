@@ -29,9 +29,12 @@ def test_hamming_orders_are_a_count_of_differing_bits(monkeypatch: pytest.Monkey
         assert order.tolist() == by_hand
 
 
-def test_recall_is_the_share_found_among_the_candidates() -> None:
+def test_recall_is_the_share_found_among_the_candidates(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Of random hyperplanes, through the mean of the rows: everything by loops."""
     rows, queries = curved(60, 1), curved(4, 2)
+    monkeypatch.setattr(codes, "MANY", 7)
     told = {
         (each.code, each.bits, each.candidates): each.recall for each in recalls(rows, queries, 3)
     }

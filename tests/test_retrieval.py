@@ -47,6 +47,15 @@ def test_pixel_distances_are_exact() -> None:
         assert found[n, m].item() == sum((wide[n] - wide[m]) ** 2)
 
 
+def test_distances_of_activations_lose_nothing_far_from_zero() -> None:
+    """Neighbours a thousand times nearer than zero, whose squares float32 would lose."""
+    rows = 100 + torch.rand(20, 4096) * 0.1
+    for n, m in np.ndindex(3, 20):
+        apart = (rows[n].double() - rows[m].double()).square().sum()
+        found = squared_distances(rows[n : n + 1], rows[m : m + 1]).squeeze()
+        torch.testing.assert_close(found, apart, rtol=1e-6, atol=1e-5)
+
+
 @pytest.mark.parametrize("batch", [1, 7, 50, 100])
 def test_what_is_kept_of_batches_is_nearest_of_all(batch: int) -> None:
     """Among many equal distances, too: of those the first seen."""
@@ -91,6 +100,17 @@ def test_search_agrees_with_the_whole_matrix(
         assert found[space].records[1, 0] == 17
     assert found["pixels"].squared[1, 0] == 0
     assert not net.fc7._forward_hooks
+
+
+def test_queries_of_many_batches(
+    net: AlexNet, split: Shards, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of train itself: each is nearest to itself, whichever buffer it came in."""
+    monkeypatch.setattr(retrieval, "BATCH", 2)
+    found, _ = search(net, split, split, split.records, torch.zeros(256, 256, 3), sample=1)
+    for space in ("features", "pixels"):
+        assert found[space].records[:, 0].tolist() == split.records.tolist()
+        assert found[space].squared[:, 0].max() < 1e-6
 
 
 def test_hidden_are_the_records_asked_for(net: AlexNet, split: Shards) -> None:

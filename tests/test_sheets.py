@@ -12,7 +12,7 @@ from alexnet.sheets import Neighbourhood, Tile
 from test_figures import packed, places
 
 TOPS, LEFTS = np.array([0, 3, 31, 8, 20]), np.array([31, 2, 0, 16, 20])
-SHIFTS = np.array([[9.0, -8, 7], [0, 0, 0], [-300, 300, 0.4], [2, 2, 2], [1, 1, 1]])
+SHIFTS = np.array([[9.7, -8.2, 7.2], [0, 0, 0], [-300, 300, 0.4], [2, 2, 2], [1, 1, 1]])
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
-from alexnet.retrieval import squared_distances
+from alexnet.retrieval import Nearest
 from alexnet.scratch import write_atomically
 
 SAMPLE = 50_000  # training images at most that are coded, and searched
@@ -28,6 +28,7 @@ CANDIDATES = (10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000)
 
 HIDDEN, EPOCHS, BATCH, RATE = 256, 12, 64, 2e-3  # by trial, on the miniature
 ROWS = 64  # queries whose distances to all rows are held at once
+MANY = 4096  # rows whose distances from all queries are
 
 Coder = Callable[[Tensor], Tensor]
 
@@ -99,7 +100,7 @@ def recalls(rows: Tensor, queries: Tensor, seed: int) -> Iterator[Recall]:
     mean = rows.mean(dim=0)
     unit = (rows - mean).square().mean().sqrt().clamp_min(1e-12)
     x, q = (rows - mean) / unit, (queries - mean) / unit
-    nearest = torch.cat([_nearest(squared_distances(some, rows)) for some in _parts(queries, ROWS)])
+    nearest = euclidean(rows, queries)
     for name, learn in (("auto-encoder", autoencoder), ("hyperplanes", hyperplanes)):
         for bits in BITS:
             coder = learn(x, bits, seed)
@@ -113,8 +114,13 @@ def _parts(x: Tensor, size: int) -> tuple[Tensor, ...]:
     return x.split(size)  # type: ignore[no-untyped-call,no-any-return]
 
 
-def _nearest(squared: Tensor) -> Tensor:
-    return squared.argsort(dim=1, stable=True)[:, :NEAREST]
+def euclidean(rows: Tensor, queries: Tensor) -> Tensor:
+    """The numbers of the rows nearest to each query, the nearest first: (q, NEAREST) int64."""
+    nearest = Nearest.of(queries)
+    numbers = torch.arange(len(rows))
+    for some, theirs in zip(_parts(rows, MANY), _parts(numbers, MANY), strict=True):
+        nearest = nearest.among(some, theirs, NEAREST)
+    return nearest.records
 
 
 def hamming_orders(queries: Tensor, rows: Tensor) -> Iterator[Tensor]:
