@@ -15,7 +15,8 @@ from PIL import Image
 
 from alexnet import pictures
 from alexnet.figures import Guess
-from alexnet.report import Prediction, Report, Sample, render, wilson, write_report
+from alexnet.report import Prediction, Report, Sample, render, write_report
+from alexnet.results import wilson
 
 HOSTILE = """<script>alert("1")</script> & 'x' <img src=http://a.b/c> {{ 7 * 7 }}"""
 VOID = {"img", "meta", "source", "br", "hr", "link", "input"}
@@ -262,18 +263,6 @@ def test_write_report_leaves_the_page_and_its_figures(tmp_path: Path, html: str)
     assert (folder / "index.html").read_text(encoding="utf-8") == html
     for name in names:
         assert Image.open(folder / f"{name}.png").format == "PNG"
-
-
-@pytest.mark.parametrize(("wrong", "n"), [(5, 10), (0, 300), (300, 300), (71, 300), (1, 50_000)])
-def test_wilson_bounds_solve_the_score_equation(wrong: int, n: int) -> None:
-    rate = wrong / n
-    bounds = wilson(rate, n)
-    for bound in bounds:
-        score = (rate - bound) ** 2
-        assert score == pytest.approx(1.959964**2 * bound * (1 - bound) / n, abs=1e-12)
-    assert bounds[0] <= rate <= bounds[1]
-    assert wilson(0.5, 10) == pytest.approx((0.2366, 0.7634), abs=1e-4)
-    assert wilson(0.3, 0) == (0, 1)
 
 
 def decoded(uri: str) -> tuple[str, Image.Image]:

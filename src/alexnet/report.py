@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from PIL import Image
 from alexnet import figures, pictures
 from alexnet.figures import Guess, History
 from alexnet.pictures import DARK, LIGHT, Floats, Pixels, Theme
+from alexnet.results import wilson
 
 
 class Prediction(NamedTuple):
@@ -105,16 +105,6 @@ def write_report(folder: Path, report: Report) -> None:
         (folder / f"{name}.png").write_bytes(png)
     page = _page(report, light, _drawn(report, DARK))
     (folder / "index.html").write_text(page, encoding="utf-8")
-
-
-def wilson(rate: float, n: int) -> tuple[float, float]:
-    """The 95 % Wilson score interval of `rate` (0–1) counted on n images."""
-    if n == 0:
-        return 0.0, 1.0
-    z2 = 1.959964**2
-    middle = (rate + z2 / (2 * n)) / (1 + z2 / n)
-    half = math.sqrt(z2 * (rate * (1 - rate) / n + z2 / (4 * n * n))) / (1 + z2 / n)
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def _drawn(report: Report, theme: Theme) -> dict[str, bytes]:
