@@ -100,7 +100,8 @@ def centre_errors(
     def rows_of(images: Tensor, rows: slice) -> list[Tensor]:
         logits = net(centre_view(images, mean, net.crop)).double()
         loss = F.cross_entropy(logits, labels[rows], reduction="none")
-        missed = (wrong(likeliest(logits)[0], labels[rows], k).double() for k in (1, FIVE))
+        top, _ = likeliest(logits)
+        missed = (wrong(top, labels[rows], k).double() for k in (1, FIVE))
         return [torch.stack([loss, *missed], dim=1)]
 
     (found,) = _tables(net, shards, mean, batch, rows_of)
