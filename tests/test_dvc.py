@@ -49,7 +49,7 @@ def test_deps_are_the_modules_a_stage_imports(stage: str) -> None:
 
 
 def test_no_library_module_imports_config() -> None:
-    """But for the commands on a checkout, which are an edge, as the stages are."""
+    """But for what the command line looks at, which is an edge, as the stages are."""
     for path in (ROOT / "src/alexnet").glob("*.py"):
         imports = "alexnet.config" in _names(ast.parse(path.read_text()))
         assert imports is (path.name == "checkups.py"), path.name

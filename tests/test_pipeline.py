@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import time
 from pathlib import Path
 
@@ -307,10 +308,45 @@ def test_doctor(checkout: Checkout, tmp_path: Path) -> None:
     assert "train images 18, " in said
     assert "to be written 0.00 GB as raw shards" in said
     assert "free disk" in said
+    assert "problem" not in said
     said = alexnet(checkout, "doctor", "dataset=folder", fails=True)
     assert "raw/folder does not exist; mend: set IMAGENET_ROOT" in said
-    assert said.count("\n") == 1
+    assert "versions" in said  # it has gone on
+    assert said.count("problem: ") == 1
     assert "Key 'nonsense' not in" in alexnet(checkout, "doctor", "nonsense=1", fails=True)
+
+
+def test_explain(checkout: Checkout) -> None:
+    said = alexnet(checkout, "explain", "top5_error")
+    assert said.splitlines()[-1] == "explain: every link is on disk as it was"
+    for name in ("metrics.json", "data/train", "00000.lmdb", "ILSVRC2012_img_train.tar"):
+        assert f"✓ {name}" in said
+    checkout.edit("params.yaml", "lr: 0.01", "lr: 0.02")
+    said = alexnet(checkout, "explain", "top5_error", fails=True)
+    checkout.run("git", "checkout", "--", "params.yaml")
+    assert "; changed since: lr" in said
+    assert "not as it was: params.yaml; mend: dvc repro" in said
+
+
+def test_predict_says_of_a_photo_what_the_evaluation_said(
+    checkout: Checkout, tmp_path: Path
+) -> None:
+    """From the archive's own files, by the model's file alone."""
+    raw = next(checkout.folder.glob("raw/*/ILSVRC2012_img_val.tar"))
+    with tarfile.open(raw) as tar:
+        tar.extractall(tmp_path / "photos", filter="data")
+    shutil.copy(checkout.folder / "data/train/model.safetensors", tmp_path)
+    model = "--model", str(tmp_path / "model.safetensors")
+    said = alexnet(checkout, "predict", str(tmp_path / "photos"), *model, "--json", "--as-stored")
+    with (checkout.folder / "data/evaluate/predictions.csv").open() as file:
+        rows = {row["name"]: row for row in csv.DictReader(file)}
+    answers = [json.loads(line) for line in said.splitlines()]
+    assert len(answers) == len(rows) == 6
+    for answer in answers:
+        row = rows[Path(answer["photo"]).name]
+        for n, one in enumerate(answer["top"], 1):
+            assert one["label"] == int(row[f"label{n}"])
+            assert one["probability"] == pytest.approx(float(row[f"probability{n}"]), abs=2e-3)
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,9 @@ import pytest
 from alexnet.index import ROW, Index, Synset
 from alexnet.moments import save_moments, sums_of
 from alexnet.sharding import write_manifest
-from alexnet.verifying import verify
+from alexnet.verifying import verify, verify_model
 from conftest import Images, write_split
+from small_model import small_model
 
 
 @pytest.fixture(scope="module")
@@ -86,3 +87,18 @@ def test_harm_is_told_with_its_place_and_mend(made: Path, tmp_path: Path, harm: 
     assert len(told) == len(says), told
     for line, pattern in zip(told, says, strict=True):
         assert re.search(pattern, line), line
+
+
+def test_a_model_is_looked_at_too(tmp_path: Path) -> None:
+    assert list(verify_model(tmp_path / "train")) == []  # not trained yet
+    small_model(tmp_path / "train")
+    assert list(verify_model(tmp_path / "train")) == []
+    text = tmp_path / "train/model.json"
+    whole = text.read_text()
+    for other in (whole.replace('"lr": 0.01', '"lr": 0.1'), "{"):
+        text.write_text(other)
+        (line,) = verify_model(tmp_path / "train")
+        assert re.search("model.json .*mend: dvc repro -f train", line)
+    flipped(tmp_path / "train/model.safetensors", -3000)
+    (line,) = verify_model(tmp_path / "train")
+    assert "changed after it was written" in line

@@ -107,7 +107,8 @@ def _opened(path: Path) -> Iterator[Any]:
             yield file
     except DAMAGE as error:
         why = getattr(error, "strerror", None) or str(error).partition("; mend: ")[0] or repr(error)
-        raise InputError(f"{path} cannot be read: {why}", MEND) from None
+        first, *_ = why.splitlines()  # torch adds where in C++ it was
+        raise InputError(f"{path} cannot be read: {first[:200]}", MEND) from None
 
 
 def _tensors(file: Any) -> dict[str, Tensor]:

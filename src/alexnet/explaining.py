@@ -62,7 +62,7 @@ def _value(root: Path, metric: str) -> str:
     if not metric.endswith("_error"):
         return f"{known[metric]:,}"
     wrong = known.get(metric.replace("_error", "_wrong"), "?")
-    return f"{known[metric]:.2f} %: {wrong} of {known.get('images', '?'):,} images"
+    return f"{known[metric]:.2f} %: {wrong} of {known.get('images', '?')} images"
 
 
 def _counted(root: Path, metric: str) -> Iterator[Link]:

@@ -79,7 +79,7 @@ def _ledger(odd: Sequence[Any]) -> Table:
     """What is alike is counted; of each kind the first file is named."""
     kinds = Counter((entry["what"], entry["done"]) for entry in odd)
     first = {(entry["what"], entry["done"]): entry["name"] for entry in reversed(odd)}
-    table = columns(f"{len(odd):,} odd files", "files", "done", "what", "the first")
+    table = columns("odd files", "files", "done", "what", "the first")
     rows = [
         (f"{n:,}", kind[1], printable(kind[0]), printable(first[kind]))
         for kind, n in kinds.most_common()
@@ -143,7 +143,7 @@ def moments_pictures(data: Path) -> dict[str, bytes]:
 
 def columns(title: str, *heads: str) -> Table:
     """A table without side walls, its first column and words to the left, numbers to the right."""
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     words = {"smallest class", "largest class", "done", "what", "the first", "SHA-256", ""}
     for n, head in enumerate(heads):
         left = n == 0 or head in words

@@ -60,16 +60,16 @@ def model_tables(net: AlexNet, described: Mapping[str, Any]) -> Iterator[Table]:
     for name, value in _facts(net, described):
         table.add_row(name, Text(printable(value)))
     yield table
-    heads = "weights", "output", "parameters", "× +", "mean |w|", "std", "zeros"
+    heads = "weights", "output", "parameters", "mul-adds", "mean |w|", "std", "zeros"
     table = columns("", "layer", *heads)
     every = layers(net)
     for one in every:
         sizes = f"{one.mean_size:.2g}", f"{one.std:.2g}", f"{100 * one.zeros:.1f} %"
-        counts = f"{one.parameters:,}", millions(one.multiply_adds)
+        counts = f"{one.parameters:,}", short(one.multiply_adds)
         table.add_row(one.name, _shape(one.weight), _shape(one.out), *counts, *sizes)
     table.add_section()
     parameters, products = (sum(each) for each in zip(*(each[3:5] for each in every), strict=True))
-    table.add_row("all", "", "", f"{parameters:,}", millions(products))
+    table.add_row("all", "", "", f"{parameters:,}", short(products))
     yield table
 
 
@@ -86,9 +86,9 @@ def _facts(net: AlexNet, described: Mapping[str, Any]) -> Iterator[tuple[str, st
     yield "precision", described["recipe"]["precision"]
 
 
-def millions(count: int) -> str:
-    """A count of products, short: 105.4 M."""
-    return f"{count / 1e6:,.1f} M"
+def short(count: int) -> str:
+    """A count, short: 105.4 M, 12.3 k."""
+    return f"{count / 1e6:,.1f} M" if count >= 1e6 else f"{count / 1e3:,.1f} k"
 
 
 def _shape(shape: tuple[int, ...]) -> str:

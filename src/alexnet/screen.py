@@ -23,7 +23,7 @@ class Screen(Console):
 
 def printable(text: str) -> str:
     """Text of unknown origin without what a terminal would obey."""
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 @contextmanager
