@@ -1,31 +1,38 @@
 """What the stages left on disk → the contents of the report."""
 
-import csv
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from alexnet import exhibits
 from alexnet.checkpoint import load
+from alexnet.dag import Stage
 from alexnet.errors import InputError
-from alexnet.figures import Guess
+from alexnet.exhibits import read_rows
 from alexnet.index import Index, load_index
 from alexnet.moments import load_moments
-from alexnet.report import Prediction, Report, Sample
+from alexnet.report import Report
 from alexnet.shards import Shards
 
-PREDICTIONS = 8  # as many as the paper's figure 4 has
-SAMPLES = 12
-OUTPUTS = {  # files that stand for a stage's whole output: a manifest holds its shards' hashes
-    "index": ("index/train.npy", "index/val.npy", "index/classes.csv"),
-    "resize": ("shards/train/manifest.json", "shards/val/manifest.json"),
-    "moments": ("moments/mean_image.npy", "moments/moments.json"),
-    "train": ("train/model.safetensors", "train/model.json"),
-    "evaluate": ("evaluate/predictions.csv",),
-}
+ARCHIVES = 4  # at most, that are named
+STAGES = (  # (name, what it does, what it reads as dvc.yaml tells it, files that stand for all)
+    ("index", "where each image lies, and its label", ("archives",),
+     ("index/train.npy", "index/val.npy", "index/classes.csv")),
+    ("resize", "256×256 RGB, in shards", ("archives", "index"),
+     ("shards/train/manifest.json", "shards/val/manifest.json")),  # holds its shards' hashes
+    ("moments", "the mean image and the colour axes", ("resize",),
+     ("moments/mean_image.npy", "moments/moments.json")),
+    ("train", "the net, from random weights", ("index", "resize", "moments"),
+     ("train/model.safetensors", "train/model.json")),
+    ("evaluate", "ten views of each test image", ("resize", "train"),
+     ("evaluate/predictions.csv",)),
+    ("retrieve", "what its last hidden layer finds alike", ("resize", "train"),
+     ("retrieve/neighbours.csv", "retrieve/codes.csv")),
+)  # fmt: skip
 
 
 def gathered(data: Path, metrics: Path) -> Report:
@@ -43,6 +50,7 @@ def _gathered(data: Path, errors: Mapping[str, float]) -> Report:
     colour = json.loads((data / "moments/moments.json").read_text())
     index = load_index(data / "index")
     train, val = Shards(data / "shards/train"), Shards(data / "shards/val")
+    rows = read_rows(data / "evaluate/predictions.csv")
     rates = (f"{rule}top{k}_error" for rule in ("", "center_") for k in (1, 5))
     return Report(
         dataset=model["chosen"]["dataset"],
@@ -53,8 +61,9 @@ def _gathered(data: Path, errors: Mapping[str, float]) -> Report:
         recipe=model["chosen"]["recipe"],
         seed=model["seed"],
         lr=model["lr"],
+        settings=list(_settings({"model": model["net"], "recipe": model["recipe"]})),
         **{rate: errors[rate] / 100 for rate in rates},
-        stages=[(stage, [(p, _hash(data / p)) for p in paths]) for stage, paths in OUTPUTS.items()],
+        stages=_stages(data, index),
         mean_image=moments.mean_image,
         channel_means=np.array(colour["channel_means"]),
         eigenvalues=moments.eigenvalues,
@@ -63,10 +72,33 @@ def _gathered(data: Path, errors: Mapping[str, float]) -> Report:
         history=_history(data / "train/history.csv"),
         conv1=tensors["conv1.weight"].numpy(),
         towers=model["net"]["towers"],
-        predictions=_predictions(data / "evaluate/predictions.csv", val, index),
-        samples=[_sample(train, index, record) for record in train.records[:SAMPLES]],
-        odd_files=train.manifest["odd"] + val.manifest["odd"],
+        features=len(tensors["fc7.bias"]),
+        predictions=exhibits.predictions(rows, val, index),
+        mistakes=exhibits.mistakes(rows, val, index),
+        ranks=exhibits.ranks(rows),
+        shelves=exhibits.shelves(train, index),
+        odd_files=exhibits.odd_files(train, val),
+        odd=len(train.manifest["odd"]) + len(val.manifest["odd"]),
+        queries=exhibits.queries(data / "retrieve/neighbours.csv", train, val, index),
     )
+
+
+def _stages(data: Path, index: Index) -> list[Stage]:
+    """The archives with their sizes, the stages with the hashes of what they left, this page."""
+    named = [(path, _size(size)) for path, size in index.archives[:ARCHIVES]]
+    more = len(index.archives) - ARCHIVES
+    does = f"as downloaded; {more:,} more" if more > 0 else "as downloaded"
+    found = [
+        Stage(name, what, reads, [(path, _hash(data / path)) for path in paths])
+        for name, what, reads, paths in STAGES
+    ]
+    page = Stage("report", "this page, of them all", [stage.name for stage in found], [])
+    return [Stage("archives", does, (), named), *found, page]
+
+
+def _size(size: int) -> str:
+    """1.2 GB, 94.6 MB …"""
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
 
 
 def _hash(path: Path) -> str:
@@ -75,33 +107,16 @@ def _hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()[:12]
 
 
+def _settings(values: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, str]]:
+    """Every value under its dotted name."""
+    for name, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from _settings(value, f"{within}{name}.")
+        else:
+            yield f"{within}{name}", json.dumps(value)
+
+
 def _history(path: Path) -> list[dict[str, float]]:
     """The rows as numbers, errors as fractions."""
-    with path.open(newline="") as file:
-        rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+    rows = [{name: float(value) for name, value in row.items()} for row in read_rows(path)]
     return [row | {f"top{k}_error": row[f"top{k}_error"] / 100 for k in (1, 5)} for row in rows]
-
-
-def _predictions(path: Path, val: Shards, index: Index) -> list[Prediction]:
-    """The first few of evenly spaced validation images."""
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    return [_prediction(row, val, index) for row in rows[:: -(-len(rows) // PREDICTIONS)]]
-
-
-def _prediction(row: Mapping[str, str], val: Shards, index: Index) -> Prediction:
-    label = int(row["label"])
-    five = [
-        (int(row[f"label{rank}"]), float(row[f"probability{rank}"]))
-        for rank in range(1, 6)
-        if f"label{rank}" in row
-    ]
-    guesses = [Guess(index.synsets[guess].words, p, guess == label) for guess, p in five]
-    return Prediction(val.read(int(row["record"])), index.synsets[label].words, guesses)
-
-
-def _sample(shards: Shards, index: Index, record: Any) -> Sample:
-    row = index.splits["train"][record]
-    synset = index.synsets[row["label"]]
-    name = bytes(row["name"]).decode(errors="replace")
-    return Sample(shards.read(record), synset.wnid, synset.words, name)

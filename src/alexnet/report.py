@@ -2,38 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from PIL import Image
 
 from alexnet import figures, pictures
-from alexnet.figures import Guess, History
+from alexnet.dag import Stage, diagram
+from alexnet.exhibits import OddFile, Prediction, Query, Shelf
+from alexnet.figures import History
+from alexnet.page import jpeg_uri, page, png_file_uri, shrunk
 from alexnet.pictures import DARK, LIGHT, Floats, Pixels, Theme
-
-
-class Prediction(NamedTuple):
-    """A test image (256, 256, 3), the words of its true label and its five likeliest labels."""
-
-    image: Pixels
-    truth: str
-    guesses: Sequence[Guess]
-
-
-class Sample(NamedTuple):
-    """One record of a shard: pixels (256, 256, 3), synset, its words, name of the source file."""
-
-    image: Pixels
-    wnid: str
-    words: str
-    source: str
 
 
 @dataclass(frozen=True)
@@ -48,11 +30,12 @@ class Report:
     recipe: str
     seed: int
     lr: float
+    settings: Sequence[tuple[str, str]]  # every value of model and recipe
     top1_error: float  # the mean of ten views
     top5_error: float
     center_top1_error: float
     center_top5_error: float
-    stages: Sequence[tuple[str, Sequence[tuple[str, str]]]]  # upstream: (stage, [(path, hash)])
+    stages: Sequence[Stage]  # the archives first, this page last
     mean_image: Floats  # (256, 256, 3)
     channel_means: Floats  # (3,)
     eigenvalues: Floats  # (3,), of the RGB covariance, descending
@@ -61,9 +44,14 @@ class Report:
     history: History  # rows of history.csv, as numbers
     conv1: Floats  # (N, 3, 11, 11)
     towers: int
+    features: int  # values of the last hidden layer
     predictions: Sequence[Prediction]
-    samples: Sequence[Sample]
-    odd_files: Sequence[Mapping[str, Any]]  # name, what, done
+    mistakes: Sequence[Prediction]  # the surest
+    ranks: Sequence[int]  # images whose true label came first, second, …; the last: in no place
+    shelves: Sequence[Shelf]
+    odd_files: Sequence[OddFile]  # the first of all
+    odd: int  # how many there are
+    queries: Sequence[Query]
 
 
 class Rate(NamedTuple):
@@ -90,6 +78,17 @@ PAPER = (  # tables 1 and 2, and section 6
 IMAGENET_MEANS = np.array([127.3, 119.7, 104.9])  # ILSVRC-2012 train, R, G, B
 IMAGENET_DEVIATIONS = np.array([121.78, 37.09, 19.72])  # √λ
 IMAGENET_AXES = np.array([[0.564, 0.576, 0.592], [0.713, 0.024, -0.701], [0.418, -0.817, 0.397]])
+TITLES = {
+    "miniature": "a drawn miniature",
+    "ilsvrc2012": "ILSVRC-2012",
+    "kaggle": "ILSVRC-2012",
+    "ilsvrc2010": "ILSVRC-2010",
+    "fall2011": "ImageNet, Fall 2011",
+    "cifar10": "CIFAR-10",
+    "folder": "a folder of photos",
+}
+PHOTOGRAPHS = ("relit",)  # as PNG files they alone would outweigh the rest of the page
+PLACES = ("first", "second", "third", "fourth", "fifth")
 
 
 def render(report: Report) -> str:
@@ -98,13 +97,13 @@ def render(report: Report) -> str:
 
 
 def write_report(folder: Path, report: Report) -> None:
-    """Write index.html and the five figures as PNG files into `folder`, made where missing."""
+    """Write index.html and the figures as PNG files into `folder`, made where missing."""
     folder.mkdir(parents=True, exist_ok=True)
     light = _drawn(report, LIGHT)
     for name, png in {**light, "predictions": _predictions(report)}.items():
         (folder / f"{name}.png").write_bytes(png)
-    page = _page(report, light, _drawn(report, DARK))
-    (folder / "index.html").write_text(page, encoding="utf-8")
+    html = _page(report, light, _drawn(report, DARK))
+    (folder / "index.html").write_text(html, encoding="utf-8")
 
 
 def wilson(rate: float, n: int) -> tuple[float, float]:
@@ -121,7 +120,7 @@ def _drawn(report: Report, theme: Theme) -> dict[str, bytes]:
     """The figures as PNG files by name, in the colours of `theme`."""
     values, vectors = report.eigenvalues, report.eigenvectors
     kernels = pictures.kernels_picture(report.conv1, report.towers, theme)
-    relit = pictures.relit_picture(_shrunk(report.photo, 144), values, vectors, theme)
+    relit = pictures.relit_picture(shrunk(report.photo, 144), values, vectors, theme)
     return {
         "kernels": pictures.png_bytes(kernels),
         "eigenpairs": figures.eigenpairs_picture(values, vectors, theme),
@@ -135,27 +134,27 @@ def _predictions(report: Report) -> bytes:
     return figures.predictions_picture(np.stack(images), truths, guesses)
 
 
-def _page(report: Report, light: dict[str, bytes], dark: dict[str, bytes]) -> str:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(photo=_photo_uri, png=_png_uri)
-    return environment.get_template("report.html.jinja").render(
+def _page(report: Report, light: Mapping[str, bytes], dark: Mapping[str, bytes]) -> str:
+    return page(
         report=report,
+        title=TITLES.get(report.dataset, report.dataset),
         theme={"light": LIGHT, "dark": DARK},
-        pictures={name: (_figure_uri(name, light), _figure_uri(name, dark)) for name in light},
+        pictures={name: (_uri(name, light), _uri(name, dark)) for name in light},
         results={"This run": _results(report), "Krizhevsky et al., 2012": PAPER},
+        dag=diagram(report.stages),
         mean_image=np.rint(report.mean_image).astype(np.uint8),
         channel_means=zip(
             ("Red", "Green", "Blue"), report.channel_means, IMAGENET_MEANS, strict=True
         ),
         axes=_axes(report),
         drops=figures.lr_drops(report.history),
+        ranks=_ranks(report.ranks),
+        steps=_steps(report),
     )
+
+
+def _uri(name: str, pngs: Mapping[str, bytes]) -> str:
+    return jpeg_uri(pngs[name]) if name in PHOTOGRAPHS else png_file_uri(pngs[name])
 
 
 def _results(report: Report) -> tuple[Result, Result]:
@@ -176,29 +175,21 @@ def _axes(report: Report) -> list[list[tuple[str, float, Floats]]]:
     return [list(rows) for rows in zip(here, reference, strict=True)]
 
 
-def _shrunk(pixels: Pixels, side: int) -> Pixels:
-    picture = Image.fromarray(pixels)
-    picture.thumbnail((side, side), Image.Resampling.LANCZOS)
-    return np.asarray(picture)
+def _ranks(counts: Sequence[int]) -> list[tuple[str, int]]:
+    """Where the true label stood, in words, with how many images: `counts` ends with nowhere."""
+    places = [*PLACES[: len(counts) - 1], f"not among those {len(counts) - 1}"]
+    return list(zip(places, counts, strict=True))
 
 
-def _figure_uri(name: str, pngs: dict[str, bytes]) -> str:
-    # 30 photographs in one picture: as a PNG they alone would outweigh the rest of the page
-    if name == "relit":
-        return _photo_uri(np.asarray(Image.open(io.BytesIO(pngs[name]))), side=10**6)
-    return _uri("png", pngs[name])
-
-
-def _photo_uri(pixels: Pixels, side: int = 256) -> str:
-    buffer = io.BytesIO()
-    picture = Image.fromarray(_shrunk(pixels, side))
-    picture.save(buffer, format="JPEG", quality=88)
-    return _uri("jpeg", buffer.getvalue())
-
-
-def _png_uri(pixels: Pixels) -> str:
-    return _uri("png", pictures.png_bytes(Image.fromarray(pixels)))
-
-
-def _uri(kind: str, data: bytes) -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
+def _steps(report: Report) -> list[tuple[str, str]]:
+    """What to type to have the same again, and why."""
+    names = ("dataset", "model", "recipe", "lr", "seed")
+    chosen = " ".join(f"-S {name}={getattr(report, name)}" for name in names)
+    where = "" if report.dataset == "miniature" else "export IMAGENET_ROOT=/where/the/archives/are\n"
+    return [
+        ("From a bare machine: the environment, then every stage, by what params.yaml says.",
+         f"{where}make repro"),
+        ("This very run, whatever params.yaml says. Stages whose code, data and values are as "
+         "they were are not run again.",
+         f"{where}dvc exp run {chosen}"),
+    ]  # fmt: skip
