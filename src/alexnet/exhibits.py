@@ -6,10 +6,15 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
+import torch
 
+from alexnet.augment import colour_shifts
+from alexnet.batches import choose
 from alexnet.figures import Guess
 from alexnet.index import Index
-from alexnet.pictures import Pixels
+from alexnet.pictures import Floats, Pixels
+from alexnet.recipe import recipe_of
+from alexnet.sheets import PATCHES, Places
 from alexnet.shards import Shards
 
 PREDICTIONS = 8  # as many as the paper's figure 4 has
@@ -52,6 +57,15 @@ class OddFile(NamedTuple):
     what: str
     done: str
     image: Pixels | None
+
+
+class Draws(NamedTuple):
+    """Random choices of training: tops, lefts (n,) of patches, shifts (n, 3) RGB, their side."""
+
+    tops: Places
+    lefts: Places
+    shifts: Floats
+    crop: int
 
 
 class Neighbour(NamedTuple):
@@ -110,6 +124,16 @@ def odd_files(train: Shards, val: Shards) -> list[OddFile]:
     """The first rows of both ledgers, with what became of the files that were kept."""
     rows = [(split, row) for split in (train, val) for row in split.manifest["odd"]]
     return [_odd_file(split, row) for split, row in rows[:ODD_FILES]]
+
+
+def draws(model: Mapping[str, Any], eigenvalues: Floats, eigenvectors: Floats) -> Draws:
+    """What training chose for the first image of its first epochs. model: model.json."""
+    recipe = recipe_of(model["recipe"], model["lr"], model["net"]["crop"])
+    some = [choose(model["seed"], epoch, 1, recipe.chances) for epoch in range(PATCHES)]
+    tops, lefts = (torch.cat([getattr(c, way) for c in some]).numpy() for way in ("tops", "lefts"))
+    axes = torch.tensor(eigenvalues).double(), torch.tensor(eigenvectors).double()
+    shifts = colour_shifts(torch.cat([c.alphas for c in some]), *axes, recipe.colour_scale)
+    return Draws(tops, lefts, shifts.numpy(), recipe.chances.crop)
 
 
 def queries(path: Path, train: Shards, val: Shards, index: Index) -> list[Query]:
