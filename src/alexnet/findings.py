@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,9 @@ from alexnet import exhibits
 from alexnet.checkpoint import load
 from alexnet.dag import Stage
 from alexnet.errors import InputError
-from alexnet.exhibits import read_rows
+from alexnet.exhibits import Row, read_rows
 from alexnet.index import Index, load_index
+from alexnet.mistakes import Counts, confusion
 from alexnet.moments import load_moments
 from alexnet.report import Report
 from alexnet.shards import Shards
@@ -54,6 +55,7 @@ def _gathered(data: Path, errors: Mapping[str, float]) -> Report:
     rates = (f"{rule}top{k}_error" for rule in ("", "center_") for k in (1, 5))
     return Report(
         dataset=model["chosen"]["dataset"],
+        split="val",
         classes=len(index.synsets),
         train_images=len(train),
         images=int(errors["images"]),
@@ -69,6 +71,7 @@ def _gathered(data: Path, errors: Mapping[str, float]) -> Report:
         eigenvalues=moments.eigenvalues,
         eigenvectors=moments.eigenvectors,
         photo=train.read(train.records[0]),
+        draws=exhibits.draws(model, moments.eigenvalues, moments.eigenvectors),
         history=_history(data / "train/history.csv"),
         conv1=tensors["conv1.weight"].numpy(),
         towers=model["net"]["towers"],
@@ -76,10 +79,13 @@ def _gathered(data: Path, errors: Mapping[str, float]) -> Report:
         predictions=exhibits.predictions(rows, val, index),
         mistakes=exhibits.mistakes(rows, val, index),
         ranks=exhibits.ranks(rows),
+        confusion=_confusion(rows, len(index.synsets)),
+        words=[synset.words for synset in index.synsets],
         shelves=exhibits.shelves(train, index),
         odd_files=exhibits.odd_files(train, val),
         odd=len(train.manifest["odd"]) + len(val.manifest["odd"]),
         queries=exhibits.queries(data / "retrieve/neighbours.csv", train, val, index),
+        codes=read_rows(data / "retrieve/codes.csv"),
     )
 
 
@@ -114,6 +120,11 @@ def _settings(values: Mapping[str, Any], within: str = "") -> Iterator[tuple[str
             yield from _settings(value, f"{within}{name}.")
         else:
             yield f"{within}{name}", json.dumps(value)
+
+
+def _confusion(rows: Sequence[Row], classes: int) -> Counts:
+    labels, guesses = ([int(row[name]) for row in rows] for name in ("label", "label1"))
+    return confusion(labels, guesses, classes)
 
 
 def _history(path: Path) -> list[dict[str, float]]:

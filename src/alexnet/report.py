@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from alexnet import figures, pictures
+from alexnet import charts, figures, pictures, sheets
 from alexnet.dag import Stage, diagram
-from alexnet.exhibits import OddFile, Prediction, Query, Shelf
+from alexnet.exhibits import Draws, OddFile, Prediction, Query, Shelf
 from alexnet.figures import History
+from alexnet.mistakes import Counts, hardest
 from alexnet.page import jpeg_uri, page, png_file_uri, shrunk
 from alexnet.pictures import DARK, LIGHT, Floats, Pixels, Theme
 
@@ -23,6 +24,7 @@ class Report:
     """All that the page tells. Errors are fractions 0–1, colours RGB 0–255, eigenvectors rows."""
 
     dataset: str
+    split: str  # that the errors were counted on
     classes: int
     train_images: int
     images: int  # how many the four errors below were counted on
@@ -40,7 +42,8 @@ class Report:
     channel_means: Floats  # (3,)
     eigenvalues: Floats  # (3,), of the RGB covariance, descending
     eigenvectors: Floats  # (3, 3), row i belongs to eigenvalues[i]
-    photo: Pixels  # (H, W, 3), the picture to relight
+    photo: Pixels  # (256, 256, 3), to crop and relight
+    draws: Draws
     history: History  # rows of history.csv, as numbers
     conv1: Floats  # (N, 3, 11, 11)
     towers: int
@@ -48,10 +51,13 @@ class Report:
     predictions: Sequence[Prediction]
     mistakes: Sequence[Prediction]  # the surest
     ranks: Sequence[int]  # images whose true label came first, second, …; the last: in no place
+    confusion: Counts  # (classes, classes): images of a true label (row) by first guess
+    words: Sequence[str]  # of each class
     shelves: Sequence[Shelf]
     odd_files: Sequence[OddFile]  # the first of all
     odd: int  # how many there are
     queries: Sequence[Query]
+    codes: Sequence[Mapping[str, str]]  # rows of codes.csv
 
 
 class Rate(NamedTuple):
@@ -87,7 +93,8 @@ TITLES = {
     "cifar10": "CIFAR-10",
     "folder": "a folder of photos",
 }
-PHOTOGRAPHS = ("relit",)  # as PNG files they alone would outweigh the rest of the page
+PHOTOGRAPHS = ("augmentation", "relit")  # as PNG files they alone would outweigh the rest of the page
+HARDEST = 10  # classes that are told
 PLACES = ("first", "second", "third", "fourth", "fifth")
 
 
@@ -121,7 +128,11 @@ def _drawn(report: Report, theme: Theme) -> dict[str, bytes]:
     values, vectors = report.eigenvalues, report.eigenvectors
     kernels = pictures.kernels_picture(report.conv1, report.towers, theme)
     relit = pictures.relit_picture(shrunk(report.photo, 144), values, vectors, theme)
+    sheet = sheets.augmentation_picture(report.photo, *report.draws, theme)
     return {
+        "augmentation": pictures.png_bytes(sheet),
+        "codes": charts.codes_picture(report.codes, theme),
+        "confusion": charts.confusion_picture(report.confusion, report.words, theme),
         "kernels": pictures.png_bytes(kernels),
         "eigenpairs": figures.eigenpairs_picture(values, vectors, theme),
         "relit": pictures.png_bytes(relit),
@@ -149,6 +160,8 @@ def _page(report: Report, light: Mapping[str, bytes], dark: Mapping[str, bytes])
         axes=_axes(report),
         drops=figures.lr_drops(report.history),
         ranks=_ranks(report.ranks),
+        hardest=hardest(report.confusion)[:HARDEST],
+        colours=pictures.tower_colours(report.conv1, report.towers),
         steps=_steps(report),
     )
 
