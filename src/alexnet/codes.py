@@ -74,9 +74,10 @@ def autoencoder(x: Tensor, bits: int, seed: int) -> Coder:
     steps = EPOCHS * -(-len(x) // BATCH)
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1, 0, steps)
     for _ in range(EPOCHS):
-        for some in torch.randperm(len(x), generator=generator).to(x.device).split(BATCH):
+        for some in _parts(torch.randperm(len(x), generator=generator).to(x.device), BATCH):
             optimizer.zero_grad()
-            F.mse_loss(net(x[some]), x[some]).backward()
+            loss = F.mse_loss(net(x[some]), x[some])
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
     return net.code
@@ -98,7 +99,7 @@ def recalls(rows: Tensor, queries: Tensor, seed: int) -> Iterator[Recall]:
     mean = rows.mean(dim=0)
     unit = (rows - mean).square().mean().sqrt().clamp_min(1e-12)
     x, q = (rows - mean) / unit, (queries - mean) / unit
-    nearest = torch.cat([_nearest(squared_distances(some, rows)) for some in queries.split(ROWS)])
+    nearest = torch.cat([_nearest(squared_distances(some, rows)) for some in _parts(queries, ROWS)])
     for name, learn in (("auto-encoder", autoencoder), ("hyperplanes", hyperplanes)):
         for bits in BITS:
             coder = learn(x, bits, seed)
@@ -106,6 +107,10 @@ def recalls(rows: Tensor, queries: Tensor, seed: int) -> Iterator[Recall]:
             for candidates in (c for c in CANDIDATES if c < len(rows)):
                 found = (places < candidates).double().mean().item()
                 yield Recall(name, bits, candidates, found)
+
+
+def _parts(x: Tensor, size: int) -> tuple[Tensor, ...]:
+    return x.split(size)  # type: ignore[no-untyped-call,no-any-return]
 
 
 def _nearest(squared: Tensor) -> Tensor:
@@ -119,14 +124,14 @@ def hamming_orders(queries: Tensor, rows: Tensor) -> Iterator[Tensor]:
     training set is shuffled, so that this favours none.
     """
     ones = rows.float()
-    for some in queries.float().split(ROWS):
+    for some in _parts(queries.float(), ROWS):
         differing = some.sum(dim=1)[:, None] + ones.sum(dim=1) - 2 * some @ ones.T
         yield differing.argsort(dim=1, stable=True)
 
 
 def places_of(nearest: Tensor, orders: Iterable[Tensor]) -> Tensor:
     """Where in each query's order its neighbours stand, (q, k) int64, 0 being the first."""
-    parts = zip(nearest.split(ROWS), orders, strict=True)
+    parts = zip(_parts(nearest, ROWS), orders, strict=True)
     return torch.cat([order.argsort(dim=1).gather(1, some) for some, order in parts])
 
 

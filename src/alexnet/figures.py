@@ -33,8 +33,8 @@ def eigenpairs_picture(eigenvalues: Floats, eigenvectors: Floats, theme: Theme =
 
     Row i of `eigenvectors` is the unit vector pᵢ of `eigenvalues[i]`.
     """
-    with _style(theme):
-        return _png(eigenpairs_figure(eigenvalues, eigenvectors, theme))
+    with styled(theme):
+        return png_of(eigenpairs_figure(eigenvalues, eigenvectors, theme))
 
 
 def eigenpairs_figure(eigenvalues: Floats, eigenvectors: Floats, theme: Theme) -> Figure:
@@ -65,8 +65,8 @@ def curves_picture(history: History, theme: Theme = LIGHT) -> bytes:
 
     Rows hold epoch, lr, train_loss, val_loss, top1_error and top5_error; errors lie in 0–1.
     """
-    with _style(theme):
-        return _png(curves_figure(history, theme))
+    with styled(theme):
+        return png_of(curves_figure(history, theme))
 
 
 def curves_figure(history: History, theme: Theme) -> Figure:
@@ -78,6 +78,7 @@ def curves_figure(history: History, theme: Theme) -> Figure:
     upper.set_title("Loss")
     lower.set_title("Validation error, %")
     lower.set_xlabel("Epoch")
+    _told_at_the_end(lower, history[-1])
     for epoch, lr in lr_drops(history):
         for axes in (upper, lower):
             axes.axvline(epoch, color=theme.muted, linewidth=0.9, linestyle=(0, (2, 3)))
@@ -107,12 +108,21 @@ def _lines(
     axes.legend(ncols=2, loc="lower right", bbox_to_anchor=(1.02, 0.99))
 
 
+def _told_at_the_end(axes: Axes, last: Mapping[str, float]) -> None:
+    """The errors in figures beside their lines, one above the other where the lines meet."""
+    top1, top5 = (100 * last[f"top{k}_error"] for k in (1, 5))
+    apart = 0.08 * axes.get_ylim()[1]
+    for error, y in ((top5, top5), (top1, max(top1, top5 + apart))):
+        at = last["epoch"], y
+        axes.annotate(f"{error:.1f}", at, (5, 0), textcoords="offset points", va="center")
+
+
 def predictions_picture(
     images: Pixels, truths: Sequence[str], guesses: Sequence[Sequence[Guess]], theme: Theme = LIGHT
 ) -> bytes:
     """Fig. 4, left: test images (N, 256, 256, 3) with their five most probable labels → PNG."""
-    with _style(theme):
-        return _png(predictions_figure(images, truths, guesses, theme))
+    with styled(theme):
+        return png_of(predictions_figure(images, truths, guesses, theme))
 
 
 def predictions_figure(
@@ -151,13 +161,14 @@ def shortened(words: str, letters: int = 22) -> str:
     return first if len(first) <= letters else first[: letters - 1].rstrip() + "…"
 
 
-def _png(figure: Figure) -> bytes:
+def png_of(figure: Figure) -> bytes:
+    """The figure as PNG, without date or version."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=200, metadata={"Software": None})
     return buffer.getvalue()
 
 
-def _style(theme: Theme) -> AbstractContextManager[None]:
+def styled(theme: Theme) -> AbstractContextManager[None]:
     """Our own settings over matplotlib's defaults, so that no matplotlibrc changes a byte."""
     text = ("text.color", "axes.labelcolor", "axes.titlecolor", "xtick.labelcolor")
     lines = ("axes.edgecolor", "xtick.color", "ytick.color", "grid.color")

@@ -60,11 +60,11 @@ def entangled(matrix: Counts, most: int) -> list[int]:
     if len(matrix) <= most:
         return list(range(len(matrix)))
     both = np.triu(matrix + matrix.T, 1)
+    pairs = np.argwhere(both)
     chosen: list[int] = []
-    for place in np.argsort(-both, axis=None, kind="stable"):
-        pair = [int(label) for label in np.unravel_index(place, both.shape)]
+    for pair in pairs[np.argsort(-both[tuple(pairs.T)], kind="stable")].tolist():
         new = [label for label in pair if label not in chosen]
-        if len(chosen) + len(new) > most or not both.flat[place]:
+        if len(chosen) + len(new) > most:
             break
         known = [label for label in pair if label in chosen]
         at = chosen.index(known[0]) + 1 if known else len(chosen)

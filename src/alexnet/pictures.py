@@ -42,11 +42,32 @@ DARK = Theme(
 )
 
 
+def colour_index(weights: Floats) -> Floats:
+    """The share of each kernel's energy that is off the grey axis (1, 1, 1)/√3: (N,), 0–1.
+
+    weights (N, 3, h, w), as they are, nothing subtracted. At each place the three weights are a
+    vector of colour; the squares of its parts along the axis and across it are added up over the
+    places. 0: purely grey; 1: purely chromatic; 2/3 on average for weights that are noise; 0 for a
+    kernel of zeros.
+    """
+    energy = np.square(weights, dtype=np.float64).sum(axis=(1, 2, 3))
+    grey = np.square(weights.sum(axis=1, dtype=np.float64)).sum(axis=(1, 2)) / 3
+    share: Floats = 1 - np.divide(grey, energy, out=np.ones_like(energy), where=energy > 0)
+    return share.clip(0, 1)
+
+
+def tower_colours(weights: Floats, towers: int = 2) -> list[float]:
+    """The mean colour index of each tower's kernels, by the order of the towers."""
+    return [float(mean) for mean in colour_index(weights).reshape(towers, -1).mean(axis=1)]
+
+
 def kernels_picture(weights: Floats, towers: int = 2, theme: Theme = LIGHT) -> Image.Image:
     """Fig. 3: first-layer kernels (N, 3, h, w), enlarged six times, tower 1 above tower 2.
 
     Each kernel is scaled by its own range: its least weight is drawn as 0, its greatest as 255.
-    With `towers=1` (the one-GPU net) the N kernels stand in one unlabelled block.
+    Above each tower stands its mean colour index: in the paper one tower learnt mostly grey
+    kernels and the other coloured ones. With `towers=1` (the one-GPU net) the N kernels stand in
+    one unlabelled block.
     """
     halves = weights.reshape(towers, -1, *weights.shape[1:])
     blocks = [_kernel_rows(kernels, theme) for kernels in halves]
@@ -57,8 +78,11 @@ def kernels_picture(weights: Floats, towers: int = 2, theme: Theme = LIGHT) -> I
     label, gap = 3 * font // 2, 4 * font // 5
     pitch = label + height + gap
     sheet = Image.new("RGB", (width, towers * pitch - gap), theme.paper)
-    for tower, block in enumerate(blocks):
-        _write(sheet, (0, tower * pitch), f"Tower {tower + 1}", font, theme.muted)
+    for tower, (block, index) in enumerate(
+        zip(blocks, tower_colours(weights, towers), strict=True)
+    ):
+        title = f"Tower {tower + 1}: colour index {index:.2f}"
+        write(sheet, (0, tower * pitch), title, font, theme.muted)
         sheet.paste(block, (0, tower * pitch + label))
     return sheet
 
@@ -117,14 +141,14 @@ def _relit_rows(
     pitch = line + height + 2 * gap
     sheet = Image.new("RGB", (5 * (width + gap) - gap, 2 * line + 3 * pitch - 2 * gap), theme.paper)
     title = "As in training" if times == 1 else f"Exaggerated ×{times}"
-    _write(sheet, (0, 0), title, font, theme.ink)
+    write(sheet, (0, 0), title, font, theme.ink)
     for column in range(5):
         middle = column * (width + gap) + width // 2
-        _write(sheet, (middle, line), _sigmas((column - 2) * times), font, theme.muted, "ma")
+        write(sheet, (middle, line), _sigmas((column - 2) * times), font, theme.muted, "ma")
     tiles = relit(image, eigenvalues, eigenvectors, times * 0.1 * np.arange(-2, 3))
     for axis, sigma in enumerate(0.1 * deviations(eigenvalues)):
         top = 2 * line + axis * pitch
-        _write(sheet, (0, top), f"Axis {axis + 1}: σ = {sigma:.1f} of 255", font, theme.muted)
+        write(sheet, (0, top), f"Axis {axis + 1}: σ = {sigma:.1f} of 255", font, theme.muted)
         for column, tile in enumerate(tiles[axis]):
             sheet.paste(Image.fromarray(tile), (column * (width + gap), top + line))
     return sheet
@@ -147,9 +171,10 @@ def png_bytes(picture: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def _write(
+def write(
     sheet: Image.Image, at: tuple[int, int], text: str, size: int, colour: str, anchor: str = "la"
 ) -> None:
+    """Text of `size` pixels in a font that matplotlib brings along, the same everywhere."""
     path = Path(matplotlib.get_data_path(), "fonts/ttf/DejaVuSans.ttf")
     font = ImageFont.truetype(path, size, layout_engine=ImageFont.Layout.BASIC)
     ImageDraw.Draw(sheet).text(at, text, colour, font, anchor)
