@@ -63,23 +63,25 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
-@pytest.fixture(scope="module", params=["drawn", "made"])
-def address(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Of a page of small drawn arrays; of the one that the report stage made, if it has run."""
-    if request.param == "made":
-        if not MADE.exists():
-            pytest.skip("data/report/index.html is not made yet")
-        return MADE.as_uri()
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("page") / "index.html"
     path.write_text(render(REPORT), encoding="utf-8")
-    return path.as_uri()
+    return path
 
 
-@pytest.fixture(scope="module", params=VIEWS, ids=lambda view: f"{view[0]}-{view[1]}")
-def opened(request: pytest.FixtureRequest, chromium: Any, address: str) -> Iterator[Any]:
+@pytest.fixture(scope="module", params=["drawn", "made"])
+def address(request: pytest.FixtureRequest, drawn: Path) -> str:
+    """Of a page of small drawn arrays; of the one that the report stage made, if it has run."""
+    if request.param == "made" and not MADE.exists():
+        pytest.skip("data/report/index.html is not made yet")
+    return (MADE if request.param == "made" else drawn).as_uri()
+
+
+@pytest.fixture(scope="module")
+def page(chromium: Any, address: str) -> Iterator[Any]:
     """The page with `told`: what the console said and which requests left the page."""
-    width, scheme = request.param
-    page = chromium.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page = chromium.new_page()
     page.told = []
     page.on("console", lambda message: page.told.append(message.text))
     page.on("pageerror", lambda error: page.told.append(str(error)))
@@ -87,6 +89,15 @@ def opened(request: pytest.FixtureRequest, chromium: Any, address: str) -> Itera
     page.goto(address)
     yield page
     page.close()
+
+
+@pytest.fixture(params=VIEWS, ids=lambda view: f"{view[0]}-{view[1]}")
+def opened(request: pytest.FixtureRequest, page: Any) -> Any:
+    width, scheme = request.param
+    page.set_viewport_size({"width": width, "height": 900})
+    page.emulate_media(color_scheme=scheme)
+    page.wait_for_function("[...document.images].every((image) => image.complete)")
+    return page
 
 
 def outside(url: str, address: str) -> list[str]:

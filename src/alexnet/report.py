@@ -205,4 +205,7 @@ def _steps(report: Report) -> list[tuple[str, str]]:
         ("This very run, whatever params.yaml says. Stages whose code, data and values are as "
          "they were are not run again.",
          f"{where}dvc exp run {chosen}"),
+        ("Whether shards and moments are whole, and where a number comes from.",
+         "alexnet verify\nalexnet explain top1_error"),
+        ("A photo of your own, by this model.", "alexnet predict PHOTO.jpg"),
     ]  # fmt: skip
