@@ -39,8 +39,13 @@ def shrunk(pixels: Pixels, side: int) -> Pixels:
 
 def photo_uri(pixels: Pixels, side: int = 256) -> str:
     """Pixels (H, W, 3) at most `side` wide, as a JPEG in a data URI."""
+    return jpeg_uri(Image.fromarray(shrunk(pixels, side)))
+
+
+def jpeg_uri(picture: Image.Image) -> str:
+    """As a JPEG in a data URI."""
     buffer = io.BytesIO()
-    Image.fromarray(shrunk(pixels, side)).save(buffer, format="JPEG", quality=QUALITY)
+    picture.save(buffer, format="JPEG", quality=QUALITY)
     return _uri("jpeg", buffer.getvalue())
 
 
@@ -52,12 +57,6 @@ def png_uri(pixels: Pixels) -> str:
 def png_file_uri(png: bytes) -> str:
     """A PNG file in a data URI."""
     return _uri("png", png)
-
-
-def jpeg_uri(png: bytes) -> str:
-    """A PNG file of photographs as a JPEG, a fifth of the size, in a data URI."""
-    picture = Image.open(io.BytesIO(png)).convert("RGB")
-    return photo_uri(np.asarray(picture), max(picture.size))
 
 
 def sha256(text: str) -> str:

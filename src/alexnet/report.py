@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from PIL import Image
 
 from alexnet import charts, figures, pictures, sheets
 from alexnet.dag import Stage, diagram
@@ -93,64 +94,18 @@ TITLES = {
     "cifar10": "CIFAR-10",
     "folder": "a folder of photos",
 }
-PHOTOGRAPHS = ("augmentation", "relit")  # as PNG files they alone would outweigh the rest of the page
 HARDEST = 10  # classes that are told
 PLACES = ("first", "second", "third", "fourth", "fifth")
 
 
 def render(report: Report) -> str:
     """The page: HTML with every picture, style and number inside it; it asks for nothing else."""
-    return _page(report, _drawn(report, LIGHT), _drawn(report, DARK))
-
-
-def write_report(folder: Path, report: Report) -> None:
-    """Write index.html and the figures as PNG files into `folder`, made where missing."""
-    folder.mkdir(parents=True, exist_ok=True)
-    light = _drawn(report, LIGHT)
-    for name, png in {**light, "predictions": _predictions(report)}.items():
-        (folder / f"{name}.png").write_bytes(png)
-    html = _page(report, light, _drawn(report, DARK))
-    (folder / "index.html").write_text(html, encoding="utf-8")
-
-
-def wilson(rate: float, n: int) -> tuple[float, float]:
-    """The 95 % Wilson score interval of `rate` (0–1) counted on n images."""
-    if n == 0:
-        return 0.0, 1.0
-    z2 = 1.959964**2
-    middle = (rate + z2 / (2 * n)) / (1 + z2 / n)
-    half = math.sqrt(z2 * (rate * (1 - rate) / n + z2 / (4 * n * n))) / (1 + z2 / n)
-    return max(0.0, middle - half), min(1.0, middle + half)
-
-
-def _drawn(report: Report, theme: Theme) -> dict[str, bytes]:
-    """The figures as PNG files by name, in the colours of `theme`."""
-    values, vectors = report.eigenvalues, report.eigenvectors
-    kernels = pictures.kernels_picture(report.conv1, report.towers, theme)
-    relit = pictures.relit_picture(shrunk(report.photo, 144), values, vectors, theme)
-    sheet = sheets.augmentation_picture(report.photo, *report.draws, theme)
-    return {
-        "augmentation": pictures.png_bytes(sheet),
-        "codes": charts.codes_picture(report.codes, theme),
-        "confusion": charts.confusion_picture(report.confusion, report.words, theme),
-        "kernels": pictures.png_bytes(kernels),
-        "eigenpairs": figures.eigenpairs_picture(values, vectors, theme),
-        "relit": pictures.png_bytes(relit),
-        "curves": figures.curves_picture(report.history, theme),
-    }
-
-
-def _predictions(report: Report) -> bytes:
-    images, truths, guesses = zip(*report.predictions, strict=True)
-    return figures.predictions_picture(np.stack(images), truths, guesses)
-
-
-def _page(report: Report, light: Mapping[str, bytes], dark: Mapping[str, bytes]) -> str:
+    light, dark = (_uris(report, theme) for theme in (LIGHT, DARK))
     return page(
         report=report,
         title=TITLES.get(report.dataset, report.dataset),
         theme={"light": LIGHT, "dark": DARK},
-        pictures={name: (_uri(name, light), _uri(name, dark)) for name in light},
+        pictures={name: (light[name], dark[name]) for name in light},
         results={"This run": _results(report), "Krizhevsky et al., 2012": PAPER},
         dag=diagram(report.stages),
         mean_image=np.rint(report.mean_image).astype(np.uint8),
@@ -166,8 +121,55 @@ def _page(report: Report, light: Mapping[str, bytes], dark: Mapping[str, bytes])
     )
 
 
-def _uri(name: str, pngs: Mapping[str, bytes]) -> str:
-    return jpeg_uri(pngs[name]) if name in PHOTOGRAPHS else png_file_uri(pngs[name])
+def write_report(folder: Path, report: Report) -> None:
+    """Write index.html and the figures as PNG files into `folder`, made where missing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    images, truths, guesses = zip(*report.predictions, strict=True)
+    pngs = {
+        "predictions": figures.predictions_picture(np.stack(images), truths, guesses),
+        **_diagrams(report, LIGHT),
+        **{name: pictures.png_bytes(sheet) for name, sheet in _sheets(report, LIGHT).items()},
+    }
+    for name, png in pngs.items():
+        (folder / f"{name}.png").write_bytes(png)
+    (folder / "index.html").write_text(render(report), encoding="utf-8")
+
+
+def wilson(rate: float, n: int) -> tuple[float, float]:
+    """The 95 % Wilson score interval of `rate` (0–1) counted on n images."""
+    if n == 0:
+        return 0.0, 1.0
+    z2 = 1.959964**2
+    middle = (rate + z2 / (2 * n)) / (1 + z2 / n)
+    half = math.sqrt(z2 * (rate * (1 - rate) / n + z2 / (4 * n * n))) / (1 + z2 / n)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def _diagrams(report: Report, theme: Theme) -> dict[str, bytes]:
+    """The figures of lines, bars and large pixels as PNG files by name, in `theme`'s colours."""
+    kernels = pictures.kernels_picture(report.conv1, report.towers, theme)
+    return {
+        "codes": charts.codes_picture(report.codes, theme),
+        "confusion": charts.confusion_picture(report.confusion, report.words, theme),
+        "curves": figures.curves_picture(report.history, theme),
+        "eigenpairs": figures.eigenpairs_picture(report.eigenvalues, report.eigenvectors, theme),
+        "kernels": pictures.png_bytes(kernels),
+    }
+
+
+def _sheets(report: Report, theme: Theme) -> dict[str, Image.Image]:
+    """The figures made of photographs, by name."""
+    small, pairs = shrunk(report.photo, 144), (report.eigenvalues, report.eigenvectors)
+    return {
+        "augmentation": sheets.augmentation_picture(report.photo, *report.draws, theme),
+        "relit": pictures.relit_picture(small, *pairs, theme),
+    }
+
+
+def _uris(report: Report, theme: Theme) -> dict[str, str]:
+    """All of them as data URIs: as PNG files the photographs alone would outweigh the page."""
+    diagrams = {name: png_file_uri(png) for name, png in _diagrams(report, theme).items()}
+    return diagrams | {name: jpeg_uri(sheet) for name, sheet in _sheets(report, theme).items()}
 
 
 def _results(report: Report) -> tuple[Result, Result]:
