@@ -2,11 +2,13 @@
 
 import numpy as np
 
+from alexnet.comparing import ELSEWHERE, Row
 from alexnet.dag import Stage
 from alexnet.exhibits import Draws, Neighbour, OddFile, Prediction, Query, Sample, Shelf
 from alexnet.figures import Guess
 from alexnet.pictures import Pixels
 from alexnet.report import Report
+from alexnet.runs import Figure
 
 
 def noise(seed: int, *shape: int) -> Pixels:
@@ -56,21 +58,32 @@ CODES = [
     for candidates, recall in ((10, 0.3 + better), (100, 0.7 + better))
 ]
 CONFUSION = np.diag([20, 25, 22]) + np.array([[0, 3, 2], [0, 0, 0], [1, 2, 0]])
+RUN = {"dataset": "miniature", "split": "val", "classes": 12, "model": "two_towers"}
+RESULT = {
+    "top1_error": 100 * 72 / 304,
+    "top5_error": 100 * 13 / 304,
+    "center_top1_error": 100 * 85 / 304,
+    "center_top5_error": 100 * 17 / 304,
+    "top1_wrong": 72,
+    "top5_wrong": 13,
+    "center_top1_wrong": 85,
+    "center_top5_wrong": 17,
+    "images": 304,
+    "run": {**RUN, "recipe": "brisk", "seed": 17, "lr": 0.0125},
+}
+OURS = Figure(41.23, (40.8, 41.66)), Figure(18.54, (18.2, 18.88))
+COMPARISON = [
+    Row("Table 1", "SIFT + FVs", "45.7 / 25.7", None, ""),
+    Row("Table 2", "1 CNN", "40.7 / 18.2", OURS, "ilsvrc2012 val"),
+    Row("Table 2", "5 CNNs", "38.1 / 16.4", None, "not yet run"),
+    Row("Differences", "on one GPU", "+1.7 / +1.2", None, "not yet run", differences=True),
+    Row(ELSEWHERE, "this very run", "", OURS, "miniature", comparable=False),
+]
 REPORT = Report(
-    dataset="miniature",
-    split="val",
-    classes=12,
+    result=RESULT,
+    comparison=COMPARISON,
     train_images=1203,
-    images=304,
-    model="two_towers",
-    recipe="brisk",
-    seed=17,
-    lr=0.0125,
     settings=[("model.lrn.k", "2.0"), ("recipe.multistep", "[18, 22]")],
-    top1_error=0.2369,
-    top5_error=0.0428,
-    center_top1_error=0.2796,
-    center_top5_error=0.0559,
     stages=STAGES,
     mean_image=np.random.default_rng(0).uniform(0, 255, (256, 256, 3)).astype(np.float32),
     channel_means=np.array([131.24, 118.41, 109.93]),

@@ -9,14 +9,16 @@ from typing import Any
 import numpy as np
 
 from alexnet import exhibits
-from alexnet.checkpoint import load
+from alexnet.checkpoint import load_model
+from alexnet.comparing import comparison
 from alexnet.dag import Stage
 from alexnet.errors import InputError
 from alexnet.exhibits import Row, read_rows
 from alexnet.index import Index, load_index
 from alexnet.mistakes import Counts, confusion
-from alexnet.moments import load_moments
 from alexnet.report import Report
+from alexnet.results import read_result
+from alexnet.sealed import read_sealed
 from alexnet.shards import Shards
 
 ARCHIVES = 4  # at most, that are named
@@ -36,48 +38,41 @@ STAGES = (  # (name, what it does, what it reads as dvc.yaml tells it, files tha
 )  # fmt: skip
 
 
-def gathered(data: Path, metrics: Path) -> Report:
-    """Read the outputs under `data` and metrics.json. Raises InputError where one is missing."""
+def gathered(root: Path) -> Report:
+    """Read root/data, metrics.json and experiments. Raises InputError where what it shows lacks."""
     try:
-        return _gathered(data, json.loads(metrics.read_text()))
+        return _gathered(root, root / "data")
     except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{data} lacks what the report shows: {error}", "dvc repro") from None
+        raise InputError(f"{root} lacks what the report shows: {error!r}", "dvc repro") from None
 
 
-def _gathered(data: Path, errors: Mapping[str, float]) -> Report:
-    tensors, _ = load(data / "train/model.safetensors")
-    model = json.loads((data / "train/model.json").read_text(encoding="utf-8"))
-    moments = load_moments(data / "moments")
-    colour = json.loads((data / "moments/moments.json").read_text())
+def _gathered(root: Path, data: Path) -> Report:
+    net, moments, model = load_model(data / "train")
+    weights = net.state_dict()
     index = load_index(data / "index")
-    train, val = Shards(data / "shards/train"), Shards(data / "shards/val")
+    result = read_result(root / "metrics.json")
+    train, val, tested = (
+        Shards(data / "shards" / split) for split in ("train", "val", result["run"]["split"])
+    )
     rows = read_rows(data / "evaluate/predictions.csv")
-    rates = (f"{rule}top{k}_error" for rule in ("", "center_") for k in (1, 5))
     return Report(
-        dataset=model["chosen"]["dataset"],
-        split="val",
-        classes=len(index.synsets),
+        result=result,
+        comparison=comparison(root),
         train_images=len(train),
-        images=int(errors["images"]),
-        model=model["chosen"]["model"],
-        recipe=model["chosen"]["recipe"],
-        seed=model["seed"],
-        lr=model["lr"],
         settings=list(_settings({"model": model["net"], "recipe": model["recipe"]})),
-        **{rate: errors[rate] / 100 for rate in rates},
         stages=_stages(data, index),
         mean_image=moments.mean_image,
-        channel_means=np.array(colour["channel_means"]),
+        channel_means=np.array(read_sealed(data / "moments/moments.json")["channel_means"]),
         eigenvalues=moments.eigenvalues,
         eigenvectors=moments.eigenvectors,
         photo=train.read(train.records[0]),
         draws=exhibits.draws(model, moments.eigenvalues, moments.eigenvectors),
         history=_history(data / "train/history.csv"),
-        conv1=tensors["conv1.weight"].numpy(),
+        conv1=weights["conv1.weight"].numpy(),
         towers=model["net"]["towers"],
-        features=len(tensors["fc7.bias"]),
-        predictions=exhibits.predictions(rows, val, index),
-        mistakes=exhibits.mistakes(rows, val, index),
+        features=len(weights["fc7.bias"]),
+        predictions=exhibits.predictions(rows, tested, index),
+        mistakes=exhibits.mistakes(rows, tested, index),
         ranks=exhibits.ranks(rows),
         confusion=_confusion(rows, len(index.synsets)),
         words=[synset.words for synset in index.synsets],

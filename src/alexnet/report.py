@@ -2,42 +2,36 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from alexnet import charts, figures, pictures, sheets
+from alexnet.comparing import ELSEWHERE, Row, cells
 from alexnet.dag import Stage, diagram
 from alexnet.exhibits import Draws, OddFile, Prediction, Query, Shelf
 from alexnet.figures import History
 from alexnet.mistakes import Counts, hardest
 from alexnet.page import jpeg_uri, page, png_file_uri, shrunk
+from alexnet.paper import ILSVRC2010, ILSVRC2012
 from alexnet.pictures import DARK, LIGHT, Floats, Pixels, Theme
+from alexnet.results import Result, interval
+from alexnet.runs import Figure
 
 
 @dataclass(frozen=True)
 class Report:
-    """All that the page tells. Errors are fractions 0–1, colours RGB 0–255, eigenvectors rows."""
+    """All that the page tells. Colours are RGB 0–255."""
 
-    dataset: str
-    split: str  # that the errors were counted on
-    classes: int
+    result: Result  # of `evaluate`: errors in %, what they were counted on, of which run
+    comparison: Sequence[Row]  # of the paper's tables
     train_images: int
-    images: int  # how many the four errors below were counted on
-    model: str
-    recipe: str
-    seed: int
-    lr: float
     settings: Sequence[tuple[str, str]]  # every value of model and recipe
-    top1_error: float  # the mean of ten views
-    top5_error: float
-    center_top1_error: float
-    center_top5_error: float
     stages: Sequence[Stage]  # the archives first, this page last
     mean_image: Floats  # (256, 256, 3)
     channel_means: Floats  # (3,)
@@ -61,27 +55,6 @@ class Report:
     codes: Sequence[Mapping[str, str]]  # rows of codes.csv
 
 
-class Rate(NamedTuple):
-    """An error in %, with its 95 % interval where it was counted here."""
-
-    percent: float
-    interval: tuple[float, float] | None = None
-
-
-class Result(NamedTuple):
-    """A row of the table of results."""
-
-    what: str
-    where: str
-    top1: Rate
-    top5: Rate
-
-
-PAPER = (  # tables 1 and 2, and section 6
-    Result("1 CNN", "ILSVRC-2012 val, ten views", Rate(40.7), Rate(18.2)),
-    Result("CNN", "ILSVRC-2010 test, ten views", Rate(37.5), Rate(17.0)),
-    Result("CNN, centre view only", "ILSVRC-2010 test", Rate(39.0), Rate(18.3)),
-)
 IMAGENET_MEANS = np.array([127.3, 119.7, 104.9])  # ILSVRC-2012 train, R, G, B
 IMAGENET_DEVIATIONS = np.array([121.78, 37.09, 19.72])  # √λ
 IMAGENET_AXES = np.array([[0.564, 0.576, 0.592], [0.713, 0.024, -0.701], [0.418, -0.817, 0.397]])
@@ -95,18 +68,24 @@ TITLES = {
     "folder": "a folder of photos",
 }
 HARDEST = 10  # classes that are told
+TOP = ("top1", "top5")
 PLACES = ("first", "second", "third", "fourth", "fifth")
+NUMBERS = ("one", "two", "three", "four", "five")
 
 
 def render(report: Report) -> str:
     """The page: HTML with every picture, style and number inside it; it asks for nothing else."""
+    run = report.result["run"]
     light, dark = (_uris(report, theme) for theme in (LIGHT, DARK))
     return page(
         report=report,
-        title=TITLES.get(report.dataset, report.dataset),
+        title=TITLES.get(run["dataset"], run["dataset"]),
+        run=run,
         theme={"light": LIGHT, "dark": DARK},
         pictures={name: (light[name], dark[name]) for name in light},
-        results={"This run": _results(report), "Krizhevsky et al., 2012": PAPER},
+        errors=_errors(report.result),
+        in_paper=run["dataset"] in (*ILSVRC2010, *ILSVRC2012),
+        tables=_tables(report.comparison),
         dag=diagram(report.stages),
         mean_image=np.rint(report.mean_image).astype(np.uint8),
         channel_means=zip(
@@ -117,7 +96,7 @@ def render(report: Report) -> str:
         ranks=_ranks(report.ranks),
         hardest=hardest(report.confusion)[:HARDEST],
         colours=pictures.tower_colours(report.conv1, report.towers),
-        steps=_steps(report),
+        steps=_steps(run),
     )
 
 
@@ -133,16 +112,6 @@ def write_report(folder: Path, report: Report) -> None:
     for name, png in pngs.items():
         (folder / f"{name}.png").write_bytes(png)
     (folder / "index.html").write_text(render(report), encoding="utf-8")
-
-
-def wilson(rate: float, n: int) -> tuple[float, float]:
-    """The 95 % Wilson score interval of `rate` (0–1) counted on n images."""
-    if n == 0:
-        return 0.0, 1.0
-    z2 = 1.959964**2
-    middle = (rate + z2 / (2 * n)) / (1 + z2 / n)
-    half = math.sqrt(z2 * (rate * (1 - rate) / n + z2 / (4 * n * n))) / (1 + z2 / n)
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def _diagrams(report: Report, theme: Theme) -> dict[str, bytes]:
@@ -172,14 +141,22 @@ def _uris(report: Report, theme: Theme) -> dict[str, str]:
     return diagrams | {name: jpeg_uri(sheet) for name, sheet in _sheets(report, theme).items()}
 
 
-def _results(report: Report) -> tuple[Result, Result]:
-    def rate(error: float) -> Rate:
-        low, high = wilson(error, report.images)
-        return Rate(100 * error, (100 * low, 100 * high))
+def _errors(result: Result) -> list[tuple[str, str, list[Figure]]]:
+    """Rows of this run: by what rule, on what, top-1 and top-5 error; the last: those of a guess."""
+    run, classes = result["run"], result["run"]["classes"]
+    images = f"{run['dataset']} {run['split']}, {result['images']:,} images"
+    rows = [
+        (name, images, [Figure(result[f"{rule}{k}_error"], interval(result, f"{rule}{k}")) for k in TOP])
+        for rule, name in (("", "Ten views"), ("center_", "Centre view"))
+    ]
+    guessing = [Figure(100 * (1 - min(k, classes) / classes)) for k in (1, 5)]
+    return [*rows, ("Guessing", f"{classes:,} classes", guessing)]
 
-    ten = rate(report.top1_error), rate(report.top5_error)
-    centre = rate(report.center_top1_error), rate(report.center_top5_error)
-    return Result("Ten views", report.dataset, *ten), Result("Centre view", report.dataset, *centre)
+
+def _tables(rows: Sequence[Row]) -> list[tuple[str, list[tuple[str, str, str, str]]]]:
+    """The paper's tables by their titles: of each row what, the paper's, ours, of which images."""
+    tables = groupby((row for row in rows if row.table != ELSEWHERE), key=lambda row: row.table)
+    return [(title, [cells(row) for row in some]) for title, some in tables]
 
 
 def _axes(report: Report) -> list[list[tuple[str, float, Floats]]]:
@@ -192,15 +169,15 @@ def _axes(report: Report) -> list[list[tuple[str, float, Floats]]]:
 
 def _ranks(counts: Sequence[int]) -> list[tuple[str, int]]:
     """Where the true label stood, in words, with how many images: `counts` ends with nowhere."""
-    places = [*PLACES[: len(counts) - 1], f"not among those {len(counts) - 1}"]
+    places = [*PLACES[: len(counts) - 1], f"not among the {NUMBERS[len(counts) - 2]}"]
     return list(zip(places, counts, strict=True))
 
 
-def _steps(report: Report) -> list[tuple[str, str]]:
+def _steps(run: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What to type to have the same again, and why."""
     names = ("dataset", "model", "recipe", "lr", "seed")
-    chosen = " ".join(f"-S {name}={getattr(report, name)}" for name in names)
-    where = "" if report.dataset == "miniature" else "export IMAGENET_ROOT=/where/the/archives/are\n"
+    chosen = " ".join(f"-S {name}={run[name]}" for name in names)
+    where = "" if run["dataset"] == "miniature" else "export IMAGENET_ROOT=/where/the/archives/are\n"
     return [
         ("From a bare machine: the environment, then every stage, by what params.yaml says.",
          f"{where}make repro"),
