@@ -1,36 +1,53 @@
-"""data/train and data/shards/val → metrics.json and data/evaluate: errors of ten views and one."""
+"""data/train and data/shards → metrics.json and data/evaluate: errors of ten views and of one."""
 
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-import json
+from dataclasses import asdict
 
 import torch
+from rich.console import Console
 
-from alexnet import evaluation
 from alexnet.checkpoint import load_model
 from alexnet.config import Config, stage
-from alexnet.device import keep_freed_memory, pick_autocast, pick_device
-from alexnet.scratch import emptied, write_atomically
-from alexnet.shards import Shards
+from alexnet.device import keep_freed_memory, pick_autocast
+from alexnet.evaluation import counts_of, predict
+from alexnet.index import load_index
+from alexnet.launching import Launch, launched
+from alexnet.predictions import choose_split, write_predictions
+from alexnet.results import errors_table, result_of, run_of, write_result
+from alexnet.scratch import emptied
+from alexnet.towers import Place
+
+DATA = Path("data")
 
 
 @stage
 def main(config: Config) -> None:
+    how = asdict(config.launcher)
+    del how["checkpoint_steps"]
+    launched(Launch(**how), work)
+
+
+def work(place: Place, device: torch.device) -> None:
+    """What is done in each process."""
     keep_freed_memory()
-    device = pick_device(config.launcher.device)
-    net, moments, described = load_model(Path("data/train"))
+    net, moments, described = load_model(DATA / "train", place)
+    index = load_index(DATA / "index")
+    split, shards = choose_split(DATA, index, described)
     mean = torch.from_numpy(moments.mean_image).to(device)
     with pick_autocast(described["recipe"]["precision"], device):
-        shards = Shards(Path("data/shards/val"))
-        predictions = evaluation.predict(net.to(device), shards, mean)
-    folder = emptied(Path("data/evaluate"))
-    evaluation.write_predictions(folder / "predictions.csv", predictions)
-    errors = evaluation.metrics(predictions)
-    write_atomically(Path("metrics.json"), json.dumps(errors, indent=1).encode() + b"\n")
-    evaluation.print_table(errors)
+        predictions = predict(net.to(device), shards, mean)
+    if not place.first:
+        return
+    result = result_of(counts_of(predictions), len(shards), run_of(described, split))
+    folder = emptied(DATA / "evaluate")
+    write_predictions(folder, predictions, index.splits[split], index.synsets)
+    for path in (folder / "result.json", Path("metrics.json")):
+        write_result(path, result)
+    Console().print(errors_table(result))
 
 
 if __name__ == "__main__":

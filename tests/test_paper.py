@@ -14,6 +14,7 @@ from alexnet import optim
 from alexnet.augment import colour_shifts, ten_views
 from alexnet.lrn import lrn
 from alexnet.model import AlexNet, initialise, layers_of
+from alexnet.paper import TABLES
 
 CONF = Path(__file__).parents[1] / "conf"
 
@@ -175,3 +176,29 @@ def test_the_paper_files_hold_the_papers_numbers() -> None:
     assert model["lrn"] == lrn
     assert (model["width_divisor"], model["dropout"]) == (1, 0.5)
     assert yaml.safe_load((CONF.parent / "params.yaml").read_text())["lr"] == 0.01
+
+
+def test_the_papers_tables() -> None:
+    """Copied from the paper a second time, sections 3 to 7, in the order of paper.TABLES."""
+    told = [(row.top1, row.top5, row.test_top5) for table in TABLES for row in table.rows]
+    assert told == [
+        (47.1, 28.2, None),
+        (45.7, 25.7, None),
+        (37.5, 17.0, None),
+        (39.0, 18.3, None),
+        (None, None, 26.2),
+        (40.7, 18.2, None),
+        (38.1, 16.4, 16.4),
+        (39.0, 16.6, None),
+        (36.7, 15.4, 15.3),
+        (78.1, 60.9, None),
+        (67.4, 40.9, None),
+        (1.7, 1.2, None),  # "reduces our top-1 and top-5 error rates by 1.7% and 1.2%"
+        (1.4, 1.2, None),
+        (0.4, 0.3, None),
+        (1.0, None, None),  # "reduces the top-1 error rate by over 1%"
+        (2.0, None, None),  # "a loss of about 2% for the top-1 performance of the network"
+        (2.0, None, None),  # "13% test error rate without normalization and 11% with"
+    ]
+    keys = [row.key for table in TABLES for row in table.rows if row.key]
+    assert len(keys) == len(set(keys))

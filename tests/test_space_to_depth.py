@@ -46,3 +46,11 @@ def test_under_autocast() -> None:
     assert [each.dtype for each in ours] == [torch.bfloat16, torch.float32]
     for found, expected in zip(ours, plain, strict=True):
         assert (found - expected).abs().max() <= 0.02 * expected.abs().max()
+
+
+def test_no_images() -> None:
+    """Of the last batch of an epoch a rank may have none; in bf16, too."""
+    x = torch.zeros(0, 3, 227, 227, requires_grad=True)
+    for dtype in (torch.float32, torch.bfloat16):
+        y = conv1(x.to(dtype), torch.ones(8, 3, 11, 11, dtype=dtype), None)
+        assert y.shape == (0, 8, 55, 55)

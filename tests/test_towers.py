@@ -18,9 +18,9 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
 
-from alexnet import evaluation, model, training
+from alexnet import model, training
 from alexnet.errors import InputError
-from alexnet.evaluation import centre_errors
+from alexnet.evaluation import centre_errors, predict
 from alexnet.feed import Feed, dropout_masks, inputs
 from alexnet.model import LAYERS, AlexNet, initialise, layers_of
 from alexnet.moments import load_moments, save_moments, sums_of
@@ -353,21 +353,36 @@ def test_a_part_without_images(ranks: Ranks, data: Path) -> None:
 
 
 def errors_of(place: Place, data: Path) -> dict[str, float]:
-    evaluation.BATCH = 6  # four batches of the 20 images
     mean = torch.from_numpy(load_moments(data / "moments").mean_image)
-    return centre_errors(net_of(place), Shards(data / "train"), mean)
+    batch = 6  # four batches of the 20 images
+    return centre_errors(net_of(place), Shards(data / "train"), mean, batch)
 
 
-def test_validation_is_the_same_on_all_ranks(
-    ranks: Ranks, data: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(evaluation, "BATCH", 6)
+def test_validation_is_the_same_on_all_ranks(ranks: Ranks, data: Path) -> None:
     alone = errors_of(ALONE, data)
     assert ranks(2, 1, errors_of, data) == [alone] * 2
     assert ranks(3, 1, errors_of, data) == [alone] * 3
     shared = ranks(4, 2, errors_of, data)
     assert shared == [shared[0]] * 4
     assert shared[0] == pytest.approx(alone, rel=1e-6)
+
+
+def predictions_of(place: Place, data: Path) -> Tensors:
+    mean = torch.from_numpy(load_moments(data / "moments").mean_image).double()
+    found = predict(net_of(place, torch.float64), Shards(data / "train"), mean, 6)
+    return {name: t for name, t in vars(found).items() if t is not None}
+
+
+def test_predictions_are_the_same_on_all_ranks(ranks: Ranks, data: Path) -> None:
+    """In float64: parts of the batch give the bits of one process, towers its numbers."""
+    alone = predictions_of(ALONE, data)
+    for count, towers in ((3, 1), (4, 2)):
+        for found in ranks(count, towers, predictions_of, data):
+            assert found.keys() == alone.keys()
+            for name, t in alone.items():
+                if towers == 1 or not t.is_floating_point():
+                    assert torch.equal(found[name], t), (count, towers, name)
+                torch.testing.assert_close(found[name], t, rtol=1e-6, atol=0)
 
 
 # -- on disk ---------------------------------------------------------------------------------------

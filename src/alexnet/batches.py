@@ -17,6 +17,8 @@ AHEAD = 2  # batches that are filled while one is in use
 RING = AHEAD + 2  # buffers: the one before is still good
 PREFETCHED = 32  # records asked of the disk ahead of the one that is copied: 6 MB
 
+Batch = tuple[Tensor, slice]
+
 
 @dataclass(frozen=True)
 class Chances:
@@ -97,7 +99,7 @@ def batch_parts(
 
 def crops(
     shards: Shards, choices: Choices, parts: Sequence[slice], crop: int, pin: bool
-) -> Iterator[tuple[Tensor, slice]]:
+) -> Iterator[Batch]:
     """The crops of these parts of the epoch, (n, crop, crop, 3) uint8, each with its part.
 
     A batch is good until the next but one is asked for. Raises InputError where a record is
@@ -107,11 +109,32 @@ def crops(
     return _ring(shards, records, choices.tops.numpy(), choices.lefts.numpy(), parts, crop, pin)
 
 
-def squares(shards: Shards, records: Sequence[int], size: int) -> Iterator[tuple[Tensor, slice]]:
-    """The whole 256×256 images of `records` in batches, as `crops` gives them."""
-    corners = np.zeros(len(records), np.int64)
-    parts = batch_parts(len(records), size)
-    return _ring(shards, np.array(records, np.int64), corners, corners, parts, SIDE, pin=False)
+def squares(shards: Shards, parts: Sequence[slice], pin: bool = False) -> Iterator[Batch]:
+    """The whole 256×256 images of these parts of the split, as `crops` gives them."""
+    corners = np.zeros(len(shards), np.int64)
+    return _ring(shards, shards.records, corners, corners, parts, SIDE, pin)
+
+
+def moved(batches: Iterator[Batch], device: torch.device) -> Iterator[Batch]:
+    """The batches on `device`. To a GPU they go beside its work, on a stream of their own.
+
+    The loader fills a buffer again two batches later: by then its copy must have left it.
+    """
+    if device.type != "cuda":
+        yield from batches
+        return
+    copying = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    working = torch.cuda.current_stream(device)
+    copied: list[torch.cuda.Event] = []
+    for batch, part in batches:
+        with torch.cuda.stream(copying):
+            there = batch.to(device, non_blocking=True)
+            copied.append(copying.record_event())
+        working.wait_event(copied[-1])
+        there.record_stream(working)
+        yield there, part
+        if len(copied) == 2:
+            copied.pop(0).synchronize()
 
 
 def _ring(
@@ -122,7 +145,7 @@ def _ring(
     parts: Sequence[slice],
     side: int,
     pin: bool,
-) -> Iterator[tuple[Tensor, slice]]:
+) -> Iterator[Batch]:
     """Fill reused buffers ahead, in a thread: fresh ones would cost page faults."""
     places = np.concatenate([np.arange(part.start, part.stop) for part in parts] or [tops[:0]])
     work = _Work(shards, records[places], tops[places], lefts[places])

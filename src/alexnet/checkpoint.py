@@ -16,6 +16,7 @@ from alexnet.errors import InputError
 from alexnet.model import AlexNet
 from alexnet.moments import Moments
 from alexnet.scratch import write_atomically
+from alexnet.towers import ALONE, Place, part_of
 
 
 def save(path: Path, tensors: Mapping[str, Tensor], state: Any) -> None:
@@ -46,14 +47,14 @@ def save_model(folder: Path, net: AlexNet, moments: Moments, described: Mapping[
     )
 
 
-def load_model(folder: Path) -> tuple[AlexNet, Moments, dict[str, Any]]:
-    """The net, the moments and model.json. Raises InputError where they are damaged."""
+def load_model(folder: Path, place: Place = ALONE) -> tuple[AlexNet, Moments, dict[str, Any]]:
+    """The net, of it what `place` has, the moments and model.json. InputError: they are damaged."""
     tensors, _ = load(folder / "model.safetensors")
     try:
         described = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-        net = AlexNet(**described["net"])
+        net = AlexNet(**described["net"], place=place)
         moments = Moments(*(tensors.pop(f.name).numpy() for f in fields(Moments)))
-        net.load_state_dict(tensors)
+        net.load_state_dict(part_of(tensors, place))
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         what = f"{folder}: model.json and the weights disagree: {error}"
         raise InputError(what, "dvc repro -f train") from None

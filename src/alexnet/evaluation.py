@@ -1,131 +1,142 @@
-"""Ten views, the mean of their softmax outputs, top-1 and top-5 errors (section 4.1)."""
+"""Ten views, the mean of their softmax outputs (section 4.1), on one device or several."""
 
-import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from rich.console import Console
-from rich.table import Table
 from torch import Tensor
 
 from alexnet.augment import CENTRE_VIEW, centre_view, ten_views
-from alexnet.batches import squares
+from alexnet.batches import batch_parts, moved, squares
+from alexnet.errors import InputError
 from alexnet.model import AlexNet
-from alexnet.progress import progress
-from alexnet.shards import Integers, Shards
+from alexnet.progress import Advance, progress
+from alexnet.scoring import FIVE, likeliest, wrong
+from alexnet.shards import SIDE, Shards
 from alexnet.towers import add_up
 
 BATCH = 32
+KEPT = 2**30  # bytes of a table of probabilities: ILSVRC's are 200 and 600 MB, Fall 2011's 600 GB
+
+RowsOf = Callable[[Tensor, slice], list[Tensor]]
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """Of each image of a split: its record, label, and class probabilities by two rules.
+    """What a net says of each image of a split, in the order of the records.
 
-    records, labels (n,) int64; ten_views, centre (n, classes) float64.
+    records, labels (n,) int64. top (n, 5) int64 and top_probabilities (n, 5) float32: the
+    likeliest labels by the mean of the ten views' softmax outputs; centre_top (n, 5) int64: by the
+    centre view, where that was looked at. probabilities (n, classes) float32: the means
+    themselves, None where they would take more than KEPT bytes.
     """
 
     records: Tensor
     labels: Tensor
-    ten_views: Tensor
-    centre: Tensor
+    top: Tensor
+    top_probabilities: Tensor
+    centre_top: Tensor | None
+    probabilities: Tensor | None
 
 
-def top_k_wrong(probabilities: Tensor, labels: Tensor, k: int) -> int:
-    """How many labels (n,) are not among the k most probable of (n, classes).
+def view_probabilities(net: AlexNet, images: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean of the softmax outputs of ten views, and the centre view's: (n, classes) float64.
 
-    Of equal probabilities the class of lower label is taken to be the more probable.
+    images (n, 256, 256, 3) uint8; mean (256, 256, 3), 0–255. Of logits the mean is never taken.
     """
-    return int(_wrong(probabilities, labels, k).sum())
-
-
-def _wrong(probabilities: Tensor, labels: Tensor, k: int) -> Tensor:
-    order = probabilities.argsort(dim=1, descending=True, stable=True)[:, :k]
-    return (order != labels[:, None]).all(dim=1)
+    logits = net(ten_views(images, mean, net.crop).flatten(0, 1)).double()
+    views = F.softmax(logits, dim=1).view(len(images), 10, net.classes)
+    return views.mean(dim=1), views[:, CENTRE_VIEW]
 
 
 @torch.no_grad()
-def predict(net: AlexNet, shards: Shards, mean: Tensor) -> Predictions:
-    """The mean of the softmax outputs of ten views, and the centre view's, for every image."""
-    net.eval()
-    ten, centre = [], []
+def predict(net: AlexNet, shards: Shards, mean: Tensor, batch: int = BATCH) -> Predictions:
+    """What `net` says of every image of `shards`: the same on all ranks, each image counted once.
+
+    Labels are ranked by the float32 probabilities that are kept: whoever reads them counts the
+    same. Raises InputError where the net's outputs are no numbers.
+    """
+    keeps = 4 * len(shards) * net.classes <= KEPT
+
+    def rows_of(images: Tensor, _: slice) -> list[Tensor]:
+        ten, centre = (each.float() for each in view_probabilities(net, images, mean))
+        found = [*likeliest(ten), likeliest(centre)[0]]
+        return [*found, ten] if keeps else found
+
     with progress(len(shards), "evaluate") as advance:
-        for images, _ in _batches(shards, shards.records, mean.device):
-            logits = net(ten_views(images, mean, net.crop).flatten(0, 1)).double()
-            views = F.softmax(logits, dim=1).view(len(images), 10, -1)
-            ten.append(views.mean(dim=1).cpu())
-            centre.append(views[:, CENTRE_VIEW].cpu())
-            advance(len(images))
+        tables = [t.cpu() for t in _tables(net, shards, mean, batch, rows_of, advance)]
+    if not bool(tables[1].isfinite().all()):
+        raise InputError("the model in data/train gives no numbers", "dvc repro -f train")
+    kept = tables[3] if keeps else None
     records = torch.from_numpy(shards.records)
-    labels = torch.from_numpy(shards.labels[shards.records]).long()
-    return Predictions(records, labels, torch.cat(ten), torch.cat(centre))
+    return Predictions(records, _labels(shards), tables[0], tables[1], tables[2], kept)
+
+
+def counts_of(predictions: Predictions) -> dict[str, int]:
+    """How many labels are not the likeliest, and not among the five likeliest, by each rule.
+
+    top1_wrong, top5_wrong and, where the centre view was looked at, the same with "center_".
+    """
+    tops = {"": predictions.top, "center_": predictions.centre_top}
+    return {
+        f"{rule}top{k}_wrong": int(wrong(top, predictions.labels, k).sum())
+        for rule, top in tops.items()
+        if top is not None
+        for k in (1, FIVE)
+    }
 
 
 @torch.no_grad()
-def centre_errors(net: AlexNet, shards: Shards, mean: Tensor) -> dict[str, float]:
+def centre_errors(
+    net: AlexNet, shards: Shards, mean: Tensor, batch: int = BATCH
+) -> dict[str, float]:
     """val_loss, top1_error and top5_error in % on the centre view: what the schedule looks at.
 
-    Of several ranks each part takes whole batches in turn, and what is found of each image is put
-    together before it is added up: the same numbers on all, to the bit, as in one process.
+    The same numbers on all ranks, to the bit, as in one process.
     """
-    net.eval()
-    labels = torch.from_numpy(shards.labels[shards.records]).long()
-    batch_of = np.arange(len(labels)) // BATCH
-    here = np.flatnonzero(batch_of % net.place.parts == net.place.part)
-    found = torch.zeros(len(labels), 3, dtype=torch.float64)
-    for images, part in _batches(shards, shards.records[here], mean.device):
-        logits, own = net(centre_view(images, mean, net.crop)).double().cpu(), here[part]
-        wrong = (_wrong(logits, labels[own], k).double() for k in (1, 5))
-        loss = F.cross_entropy(logits, labels[own], reduction="none")
-        found[own] = torch.stack([loss, *wrong], dim=1)
-    found = found.to(mean.device)
-    add_up([found], net.place.along)
+    labels = _labels(shards).to(mean.device)
+
+    def rows_of(images: Tensor, rows: slice) -> list[Tensor]:
+        logits = net(centre_view(images, mean, net.crop)).double()
+        loss = F.cross_entropy(logits, labels[rows], reduction="none")
+        missed = (wrong(likeliest(logits)[0], labels[rows], k).double() for k in (1, FIVE))
+        return [torch.stack([loss, *missed], dim=1)]
+
+    (found,) = _tables(net, shards, mean, batch, rows_of)
     loss, top1, top5 = (found.sum(dim=0) / len(labels)).tolist()
     return {"val_loss": loss, "top1_error": 100 * top1, "top5_error": 100 * top5}
 
 
-def metrics(predictions: Predictions) -> dict[str, float]:
-    """Errors in % by both rules, and the counts they come from."""
-    n = len(predictions.labels)
-    rules = {"": predictions.ten_views, "center_": predictions.centre}
-    wrong = {
-        f"{rule}top{k}": top_k_wrong(probabilities, predictions.labels, k)
-        for rule, probabilities in rules.items()
-        for k in (1, 5)
-    }
-    errors = {f"{name}_error": 100 * count / n for name, count in wrong.items()}
-    return errors | {f"{name}_wrong": count for name, count in wrong.items()} | {"images": n}
+def _labels(shards: Shards) -> Tensor:
+    return torch.from_numpy(shards.labels[shards.records]).long()
 
 
-def print_table(errors: Mapping[str, float]) -> None:
-    """The errors of `metrics` as the paper sets them out."""
-    table = Table("error on the validation images", "top-1", "top-5")
-    for name, rule in (("ten views, mean of softmax", ""), ("centre view", "center_")):
-        cells = (f"{errors[f'{rule}top{k}_error']:.1f} %" for k in (1, 5))
-        table.add_row(name, *cells)
-    Console().print(table, f"{errors['images']:,} images")
+def _tables(
+    net: AlexNet,
+    shards: Shards,
+    mean: Tensor,
+    batch: int,
+    rows_of: RowsOf,
+    advance: Advance = lambda _: None,
+) -> list[Tensor]:
+    """Tables of what `rows_of` tells of the images (n, 256, 256, 3) and their rows, on the device.
 
-
-def write_predictions(path: Path, predictions: Predictions) -> None:
-    """A CSV row an image: record, label, and its five most probable labels with probabilities."""
-    top = predictions.ten_views.sort(dim=1, descending=True, stable=True)
-    labels, probabilities = top.indices[:, :5].tolist(), top.values[:, :5].tolist()
-    ranks = range(1, len(labels[0]) + 1)
-    header = [f"{what}{rank}" for rank in ranks for what in ("label", "probability")]
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["record", "label", *header])
-        for n, pair in enumerate(zip(labels, probabilities, strict=True)):
-            five = [value for label, p in zip(*pair, strict=True) for value in (label, f"{p:.6f}")]
-            writer.writerow([int(predictions.records[n]), int(predictions.labels[n]), *five])
-
-
-def _batches(
-    shards: Shards, records: Integers, device: torch.device
-) -> Iterator[tuple[Tensor, slice]]:
-    for images, part in squares(shards, records.tolist(), BATCH):
-        yield images.to(device), part
+    Of several ranks each part takes whole batches in turn, and the tables, zero elsewhere, are
+    added up: no image is padded or seen twice, and its neighbours are those of one process.
+    """
+    net.eval()
+    count, done, device = len(shards), 0, mean.device
+    parts = batch_parts(count, batch)[net.place.part :: net.place.parts]
+    nothing = torch.zeros(0, SIDE, SIDE, 3, dtype=torch.uint8, device=device)
+    shapes = rows_of(nothing, slice(0, 0))
+    tables = [one.new_zeros(count, *one.shape[1:]) for one in shapes]
+    for images, rows in moved(squares(shards, parts, device.type == "cuda"), device):
+        for table, found in zip(tables, rows_of(images, rows), strict=True):
+            table[rows] = found
+        advance(rows.stop - done)  # the others are as far
+        done = rows.stop
+    for table in tables:
+        add_up([table], net.place.along)
+    advance(count - done)
+    return tables

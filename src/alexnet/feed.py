@@ -9,13 +9,11 @@ import torch
 from torch import Tensor
 
 from alexnet import augment, philox
-from alexnet.batches import batch_parts, choose, crops
+from alexnet.batches import Batch, batch_parts, choose, crops, moved
 from alexnet.moments import Moments
 from alexnet.recipe import Recipe
 from alexnet.shards import Shards
 from alexnet.towers import ALONE, Place
-
-Batch = tuple[Tensor, slice]
 
 
 @dataclass
@@ -100,28 +98,6 @@ def inputs(
         means = _means(feed, tops[part], lefts[part])
         divisor = recipe.input_divisor if coloured else None
         yield _relit(batch, means, mirrored[part], shifts[part], divisor), labels[part]
-
-
-def moved(batches: Iterator[Batch], device: torch.device) -> Iterator[Batch]:
-    """The batches on `device`. To a GPU they go beside its work, on a stream of their own.
-
-    The loader fills a buffer again two batches later: by then its copy must have left it.
-    """
-    if device.type != "cuda":
-        yield from batches
-        return
-    copying = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-    working = torch.cuda.current_stream(device)
-    copied: list[torch.cuda.Event] = []
-    for batch, part in batches:
-        with torch.cuda.stream(copying):
-            there = batch.to(device, non_blocking=True)
-            copied.append(copying.record_event())
-        working.wait_event(copied[-1])
-        there.record_stream(working)
-        yield there, part
-        if len(copied) == 2:
-            copied.pop(0).synchronize()
 
 
 def _means(feed: Feed, tops: Tensor, lefts: Tensor) -> Tensor:

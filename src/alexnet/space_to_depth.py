@@ -34,4 +34,4 @@ def _blocks(x: Tensor) -> Tensor:
     n, channels, height, width = x.shape
     h, w = height // STRIDE, width // STRIDE
     pixels = x.permute(0, 2, 3, 1).reshape(n, h, STRIDE, w, STRIDE, channels)
-    return pixels.transpose(2, 3).reshape(n, h, w, -1).permute(0, 3, 1, 2)
+    return pixels.transpose(2, 3).reshape(n, h, w, STRIDE**2 * channels).permute(0, 3, 1, 2)

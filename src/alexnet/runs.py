@@ -1,0 +1,118 @@
+"""Results on disk that are one run but for the seed: together, averaged, beside their baseline."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from statistics import mean, stdev
+from typing import NamedTuple
+
+from alexnet.errors import InputError
+from alexnet.paper import CENTRE, ILSVRC2010
+from alexnet.results import RUN, Result, interval, read_result
+
+WHOLE = ("CNN", "1 CNN")  # rows of plain runs, on ILSVRC-2010 and on any other set
+
+
+class Figure(NamedTuple):
+    """An error or a difference of errors, in %.
+
+    interval: its 95 % bounds, where one run's images were counted. spread: its standard deviation
+    over several seeds.
+    """
+
+    value: float
+    interval: tuple[float, float] | None = None
+    spread: float | None = None
+
+
+Pair = tuple[Figure, Figure]  # top-1, top-5
+
+
+class Runs(NamedTuple):
+    """Results that differ in their seed alone, and their key among the paper's rows.
+
+    experiment: their folder, "" of metrics.json. rule: "" or "center_", whose errors are meant.
+    """
+
+    key: str
+    experiment: str
+    rule: str
+    results: list[Result]
+
+
+def read_runs(root: Path) -> Iterator[Runs]:
+    """What `comparing.comparison` reads. Raises InputError, as it does."""
+    groups: dict[tuple[str, ...], list[Result]] = {}
+    for path in (root / "metrics.json", *sorted(root.glob("experiments/*/results/*.json"))):
+        if path.exists():
+            result = read_result(path)
+            experiment = "" if path.parent == root else path.parents[1].name
+            run = [str(result["run"][name]) for name in RUN if name != "seed"]
+            place = _key(result), experiment, str(result["images"]), *run
+            same = groups.setdefault(place, [])
+            if result["run"]["seed"] in [other["run"]["seed"] for other in same]:
+                raise InputError(f"{path} is of the same run as another result", f"rm {path}")
+            same.append(result)
+    for (key, experiment, *_), results in groups.items():
+        results.sort(key=lambda result: result["run"]["seed"] or 0)
+        yield Runs(key, experiment, "", results)
+        if key in WHOLE and all("center_top1_error" in result for result in results):
+            yield Runs(f"{key}{CENTRE}", experiment, "center_", results)
+
+
+def _key(result: Result) -> str:
+    """Of a plain run the table of its data set tells which row it is."""
+    here = result["run"]["dataset"] in ILSVRC2010
+    return str(result.get("row", WHOLE[0] if here else WHOLE[1]))
+
+
+def errors(runs: Runs) -> Pair:
+    """Of one run with its interval, of several their mean and its spread."""
+    first, many = runs.results[0], len(runs.results) > 1
+    figures = []
+    for name in (f"{runs.rule}top{k}" for k in (1, 5)):
+        values = [result[f"{name}_error"] for result in runs.results]
+        figures.append(_averaged(values) if many else Figure(values[0], interval(first, name)))
+    return figures[0], figures[1]
+
+
+def differences(runs: Runs, baselines: Sequence[Runs]) -> tuple[Runs, Pair | None]:
+    """How much greater the errors are than the baseline's of the same experiment and images.
+
+    Seed by seed, then averaged: two runs of one seed see the same crops in the same order. Returns
+    with them the runs whose seed the baseline has; None where there is none.
+    """
+    with_it = [b.results for b in baselines if _images(b) == _images(runs)]
+    if len(with_it) > 1:
+        what = f"experiments/{runs.experiment} has {len(with_it)} baselines of one data set"
+        raise InputError(what, "leave the results of one")
+    base = {result["run"]["seed"]: result for results in with_it for result in results}
+    own = [result for result in runs.results if result["run"]["seed"] in base]
+    if not own:
+        return runs, None
+    top1, top5 = (
+        _averaged([result[error] - base[result["run"]["seed"]][error] for result in own])
+        for error in ("top1_error", "top5_error")
+    )
+    return runs._replace(results=own), (top1, top5)
+
+
+def _images(runs: Runs) -> tuple[object, ...]:
+    result = runs.results[0]
+    run = result["run"]
+    return runs.experiment, run["dataset"], run["split"], run["classes"], result["images"]
+
+
+def _averaged(values: Sequence[float]) -> Figure:
+    return Figure(mean(values), spread=stdev(values) if len(values) > 1 else None)
+
+
+def words(runs: Runs) -> str:
+    """Images and runs in words."""
+    result, run = runs.results[0], runs.results[0]["run"]
+    images = f"{run['dataset']} {run['split']}, {result['images']:,} images"
+    images += f" of {run['classes']:,} classes"
+    if "members" in result:
+        return f"{images}; {len(result['members'])} members"
+    seeds = [str(each["run"]["seed"]) for each in runs.results]
+    which = f"seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}"
+    return f"{images}; model {run['model']}, recipe {run['recipe']}, lr {run['lr']}, {which}"

@@ -1,0 +1,190 @@
+"""Results on disk beside the paper's rows: where they belong, averaged, and never by hand."""
+
+import io
+import re
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from alexnet.comparing import (
+    BEGIN,
+    ELSEWHERE,
+    END,
+    Row,
+    cells,
+    comparison,
+    comparison_markdown,
+    comparison_table,
+    write_readme,
+)
+from alexnet.errors import InputError
+from alexnet.results import interval, result_of, write_result
+
+ROOT = Path(__file__).parents[1]
+MINIATURE = {"dataset": "miniature", "split": "val", "classes": 12}
+ILSVRC2012 = {"dataset": "ilsvrc2012", "split": "val", "classes": 1000}
+ILSVRC2010 = {"dataset": "ilsvrc2010", "split": "test", "classes": 1000}
+PLAIN = {"model": "paper", "recipe": "paper", "seed": 0, "lr": 0.01}
+
+
+def result(wrong1: int, wrong5: int, images: int = 1000, **run: Any) -> dict[str, Any]:
+    counts = {"top1_wrong": wrong1, "top5_wrong": wrong5}
+    centre = {f"center_{name}": count + 10 for name, count in counts.items()}
+    return result_of(counts | centre, images, MINIATURE | PLAIN | run)
+
+
+def put(root: Path, name: str, made: dict[str, Any], row: str = "") -> None:
+    """As the experiment's name/file, or as metrics.json."""
+    experiment, _, file = name.rpartition("/")
+    folder = root / "experiments" / experiment / "results" if experiment else root
+    folder.mkdir(parents=True, exist_ok=True)
+    write_result(folder / file, made | ({"row": row} if row else {}))
+
+
+def found(rows: list[Row], what: str, table: str = "") -> Row:
+    (row,) = [row for row in rows if row.what == what and row.table.startswith(table)]
+    return row
+
+
+def test_nothing_run_leaves_the_paper_alone(tmp_path: Path) -> None:
+    rows = comparison(tmp_path)
+    assert all(row.here is None for row in rows)
+    assert cells(found(rows, "CNN, centre view")) == (
+        "CNN, centre view",
+        "39.0 / 18.3",
+        "",
+        "not yet run",
+    )
+    assert cells(found(rows, "Sparse coding"))[2:] == ("", "")
+    assert found(rows, "SIFT + FVs", "Table 2").paper == "– / – (test 26.2)"
+    assert found(rows, "without normalisation", "How").paper == "+1.4 / +1.2"
+    assert found(rows, "without the colour shift").paper == "> 1 / –"
+
+
+def test_a_run_on_the_papers_images_stands_beside_it(tmp_path: Path) -> None:
+    made = result(400, 180, **ILSVRC2010)
+    put(tmp_path, "metrics.json", made)
+    rows = comparison(tmp_path)
+    one, centre = found(rows, "CNN"), found(rows, "CNN, centre view")
+    assert one.here is not None
+    assert (one.here[0].value, one.here[0].interval) == (40.0, interval(made, "top1"))
+    assert cells(one)[2] == "40.0 (37.0–43.1) / 18.0 (15.7–20.5)"
+    assert centre.here is not None
+    assert [figure.value for figure in centre.here] == [41.0, 19.0]
+    assert one.comparable
+    assert "ilsvrc2010 test, 1,000 images of 1,000 classes" in one.on
+    assert one.on.endswith("model paper, recipe paper, lr 0.01, seed 0")
+    assert not [row for row in rows if row.table == ELSEWHERE]
+    assert found(rows, "1 CNN").here is None
+
+
+@pytest.mark.parametrize("other", [MINIATURE, ILSVRC2010 | {"split": "val"}, {"classes": 100}])
+def test_a_run_on_other_images_stands_apart(tmp_path: Path, other: dict[str, Any]) -> None:
+    put(tmp_path, "metrics.json", result(400, 180, **ILSVRC2012 | other))
+    rows = comparison(tmp_path)
+    apart = [row for row in rows if row.table == ELSEWHERE]
+    assert [row.what.partition("CNN")[2] for row in apart] == ["", ", centre view"]
+    assert not any(row.comparable for row in apart)
+    assert all(row.here is None for row in rows if row.table != ELSEWHERE)
+
+
+def test_seeds_are_averaged_with_their_spread(tmp_path: Path) -> None:
+    wrong = {3: 400, 1: 430, 2: 420}
+    for seed, count in wrong.items():
+        put(tmp_path, f"more/{seed}.json", result(count, 100, **ILSVRC2012, seed=seed))
+    put(tmp_path, "more/other.json", result(500, 100, **ILSVRC2012, lr=0.1))
+    several, other = [row for row in comparison(tmp_path) if row.what == "1 CNN"]
+    assert several.here is not None
+    assert several.here[0].value == pytest.approx(mean((40, 43, 42)))
+    assert several.here[0].spread == pytest.approx(stdev((40, 43, 42)))
+    assert several.here[0].interval is None
+    assert several.on.endswith("lr 0.01, seeds 1, 2, 3")
+    assert other.on.endswith("lr 0.1, seed 0")
+    assert cells(several)[2] == "41.7 ± 1.5 / 10.0 ± 0.0"
+
+
+def test_ensembles_tell_their_members(tmp_path: Path) -> None:
+    made = result(380, 160, **ILSVRC2012, seed=None, lr=None)
+    put(tmp_path, "ensembles/five.json", made | {"members": [PLAIN] * 5}, "5 CNNs")
+    row = found(comparison(tmp_path), "5 CNNs")
+    assert row.here is not None
+    assert row.on.endswith("; 5 members")
+
+
+def test_an_ablation_is_the_difference_to_its_baseline_seed_by_seed(tmp_path: Path) -> None:
+    """Of other images it is shown and marked; a seed without a baseline does not count."""
+    for seed, (base, without) in enumerate([(100, 150), (200, 230), (50, 130)]):
+        put(tmp_path, f"ablations/base{seed}.json", result(base, 40, seed=seed), "baseline")
+        put(tmp_path, f"ablations/lrn{seed}.json", result(without, 30, seed=seed), "no_lrn")
+    put(tmp_path, "ablations/lrn9.json", result(900, 900, seed=9), "no_lrn")
+    put(tmp_path, "ablations/gpu1.json", result(190, 40, seed=1), "one_gpu")
+    put(tmp_path, "another/colour.json", result(500, 200), "no_colour")
+    rows = comparison(tmp_path)
+    row = found(rows, "without normalisation", "How")
+    assert row.here is not None
+    assert row.here[0].value == pytest.approx(mean((5, 3, 8)))
+    assert row.here[0].spread == pytest.approx(stdev((5, 3, 8)))
+    assert row.here[1].value == pytest.approx(-1)
+    assert cells(row)[2] == "+5.3 ± 2.5 / −1.0 ± 0.0"
+    assert row.on.endswith("seeds 0, 1, 2")
+    assert not row.comparable
+    assert cells(row)[3].endswith("; not comparable")
+    assert cells(found(rows, "on one GPU, half the maps"))[2] == "−1.0 / +0.0"
+    assert found(rows, "without the colour shift").here is None
+    assert {row.what for row in rows if row.table == ELSEWHERE} == {"baseline", "no_colour"}
+
+
+def test_what_would_be_counted_twice_is_refused(tmp_path: Path) -> None:
+    put(tmp_path, "a/1.json", result(1, 1))
+    put(tmp_path, "a/2.json", result(1, 1))
+    with pytest.raises(InputError, match=r"2\.json is of the same run as another"):
+        comparison(tmp_path)
+    put(tmp_path, "a/1.json", result(1, 1, lr=1), "baseline")
+    put(tmp_path, "a/2.json", result(1, 1, lr=2), "baseline")
+    put(tmp_path, "a/3.json", result(1, 1), "no_lrn")
+    with pytest.raises(InputError, match="experiments/a has 2 baselines"):
+        comparison(tmp_path)
+    (tmp_path / "experiments/a/results/3.json").write_text("{")
+    with pytest.raises(InputError, match=r"3\.json is no result"):
+        comparison(tmp_path)
+
+
+def test_both_tables_hold_every_cell(tmp_path: Path) -> None:
+    put(tmp_path, "metrics.json", result(123, 45, model="a|b*[c]"))
+    rows = comparison(tmp_path)
+    file = io.StringIO()
+    Console(file=file, width=400).print(comparison_table(rows))
+    markdown = comparison_markdown(rows)
+    plain = re.sub(r"\\(.)", r"\1", markdown)
+    for row in rows:
+        assert row.table in plain
+        assert row.table in file.getvalue()
+        assert f"| {' | '.join(cells(row))} |" in plain
+        assert all(cell in file.getvalue() for cell in cells(row))
+    lines = [line for line in markdown.splitlines() if line.startswith("|")]
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {5}
+
+
+def test_only_what_is_between_the_markers_is_replaced(tmp_path: Path) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text(f"# Über\n{BEGIN}\nold\n{END}\nafter\n", "utf-8")
+    rows = comparison(tmp_path)
+    for _ in range(2):
+        write_readme(readme, rows)
+        table = comparison_markdown(rows)
+        assert readme.read_text("utf-8") == f"# Über\n{BEGIN}\n{table}{END}\nafter\n"
+    readme.write_text(f"{END}{BEGIN}")
+    with pytest.raises(InputError, match=r"README\.md lacks the lines .*; mend: put them"):
+        write_readme(readme, rows)
+    assert readme.read_text() == f"{END}{BEGIN}"
+
+
+def test_the_readme_is_not_stale(tmp_path: Path) -> None:
+    """Its table is what the committed results give; mend: alexnet compare --readme."""
+    committed = (ROOT / "README.md").read_text("utf-8")
+    (tmp_path / "README.md").write_text(committed, "utf-8")
+    write_readme(tmp_path / "README.md", comparison(ROOT))
+    assert (tmp_path / "README.md").read_text("utf-8") == committed
