@@ -12,12 +12,13 @@ repro: $(VENV)/made
 	dvc repro
 
 test: $(VENV)/made
-	pytest
+	pytest -n auto --dist loadfile
 
 check: $(VENV)/made
 	ruff check
 	ruff format --check
 	mypy --strict src stages benchmarks
+	mypy --strict experiments/cifar10
 	@echo "$$(cat src/alexnet/*.py stages/*.py | wc -l) lines in src and stages"
 
 bench: $(BENCH)/made  # make bench ARGS=--quick

@@ -12,6 +12,7 @@ import torch
 
 from alexnet.checkpoint import init_from, save_model
 from alexnet.config import Config, stage
+from alexnet.described import input_rule
 from alexnet.index import load_synsets
 from alexnet.launching import Launch, held, launched
 from alexnet.model import AlexNet, initialise
@@ -40,6 +41,7 @@ def work(config: Config, steps: int, place: Place, device: torch.device) -> None
     synsets = [asdict(synset) for synset in load_synsets(DATA / "index")]
     moments = load_moments(DATA / "moments")
     shards, val = Shards(DATA / "shards/train"), Shards(DATA / "shards/val")
+    dataset = config.dataset
     model, numbers = asdict(config.model), asdict(config.recipe)
     std, bias = model.pop("init_std"), model.pop("init_bias")
     shape = {"classes": len(synsets)} | model
@@ -63,7 +65,7 @@ def work(config: Config, steps: int, place: Place, device: torch.device) -> None
             "seed": config.seed,
             "net": shape,
             "recipe": numbers,
-            "input": "RGB 0–255, short side to 256, centre 256×256, minus mean_image, 224×224",
+            "input": input_rule(dataset.resample, dataset.apply_exif, model["crop"]),
             "synsets": synsets,
         }
         folder = emptied(DATA / "train")

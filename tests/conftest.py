@@ -1,5 +1,7 @@
 """Small splits of shards that tests share, written without any raw data."""
 
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +12,10 @@ import torch
 
 from alexnet.sharding import write_manifest, write_shard
 from alexnet.shards import SIDE, Shards
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # a file of tests on each core: a second thread of each
+    os.environ["OMP_NUM_THREADS"] = "1"  # process they start would wait for the others
+    sys.modules["__main__"].__file__ = __file__  # which it has not; a stage's script has one
 
 Images = npt.NDArray[np.uint8]
 MakeSplit = Callable[..., Shards]

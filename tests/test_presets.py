@@ -11,7 +11,7 @@ from torch import Tensor
 
 from alexnet.errors import InputError
 from alexnet.lrn import lrn
-from alexnet.model import AlexNet, initialise, layers_of
+from alexnet.model import MAPS, PADDING, AlexNet, initialise, layers_of
 from alexnet.spatial_norm import spatial_norm
 
 CONF = Path(__file__).parents[1] / "conf"
@@ -178,3 +178,70 @@ def test_maps_that_do_not_divide_are_refused() -> None:
         AlexNet(
             maps={"conv1": 96, "conv2": 255, "conv3": 384, "conv4": 384, "conv5": 256, "conv6": 0}
         )
+
+
+def narrow(**how: Any) -> AlexNet:
+    """The paper's net, an eighth as wide, with something else in one place."""
+    return AlexNet(10, 8, **how)
+
+
+def without(*names: str) -> dict[str, Any]:
+    return {"maps": MAPS | dict.fromkeys(names, 0)}
+
+
+def test_without_lrn_the_rectified_maps_go_to_the_pool() -> None:
+    x = 60 * torch.randn(2, 3, 224, 224)
+    net, plain = narrow(), narrow(lrn=None)
+    plain.load_state_dict(net.state_dict())
+    rectified = F.relu(net.conv1(F.pad(x, PADDING)))
+    assert torch.equal(after_first(plain, x), F.max_pool2d(rectified, 3, 2))
+    assert not torch.equal(after_first(plain, x), after_first(net, x))
+
+
+def test_pools_that_do_not_overlap_keep_the_six_by_six() -> None:
+    """The geometry of fidelity: 55 → 28 → 26 → 13 → 13 → 13 → 11 → 6."""
+    net = narrow(overlapping=False)
+    x = torch.randn(1, 3, 224, 224)
+    sides = [out.shape[-1] for out in outputs(net, x, "conv1", "conv2", "conv3", "conv4", "conv5")]
+    assert sides == [55, 26, 13, 13, 11]
+    assert after_first(net, x).shape[-1] == 28
+    same = {name: t.shape for name, t in narrow().state_dict().items()}
+    assert {name: t.shape for name, t in net.state_dict().items()} == same
+    with pytest.raises(InputError, match="overlapping=false needs conv2 and conv5"):
+        narrow(overlapping=False, **without("conv5"))
+
+
+@pytest.mark.parametrize("name", ["conv2", "conv3", "conv4", "conv5"])
+def test_a_convolutional_layer_can_be_left_out(name: str) -> None:
+    net = narrow(**without(name))
+    assert set(layers_of(narrow())) - set(layers_of(net)) == {name}
+    assert net(torch.randn(2, 3, 224, 224)).shape == (2, 10)
+
+
+def test_towers_that_do_not_communicate_meet_in_fc6_alone() -> None:
+    x = (60 * torch.randn(1, 3, 224, 224)).requires_grad_()
+
+    def reaches(net: AlexNet) -> bool:
+        """Whether the second tower's last maps depend on the first tower's conv2."""
+        net.conv2.weight.requires_grad_()
+        seen: list[Tensor] = []
+        hook = net.conv5.register_forward_hook(lambda _, __, out: seen.append(out))
+        net(x)
+        hook.remove()
+        second = seen[0][:, seen[0].shape[1] // 2 :]
+        (gradient,) = torch.autograd.grad(second.sum(), net.conv2.weight)
+        return bool(gradient[: len(gradient) // 2].abs().max() > 0)
+
+    assert reaches(narrow())
+    assert not reaches(narrow(communicate=False))
+    counts = [
+        sum(p.numel() for p in n.conv3.parameters()) for n in (narrow(), narrow(communicate=False))
+    ]
+    assert counts == [32 * 48 * 9 + 48, 16 * 48 * 9 + 48]
+
+
+def test_tanh_in_the_rectifiers_place() -> None:
+    x = torch.randn(2, 3, 224, 224)
+    net = narrow(activation="tanh", lrn=None)
+    bounded = outputs(net, x, "conv1")[0].tanh()
+    assert torch.equal(after_first(net, x), F.max_pool2d(bounded, 3, 2))

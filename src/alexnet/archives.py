@@ -32,10 +32,14 @@ def open_raw(root: str, seed: int, drawn: Mapping[str, int] | None) -> Path:
     return folder
 
 
-def _drawn(root: str, seed: int, counts: Mapping[str, int]) -> Path:
-    """The miniature's name says what drew it: others, with other counts, can lie beside it."""
+def drawn_folder(root: str, seed: int, counts: Mapping[str, int]) -> Path:
+    """Where the miniature lies, or will: its name says what drew it, others can lie beside it."""
     sources = (Path(str(module.__file__)) for module in (devkit, drawings, miniature, shapes))
-    folder = home() / f"{root}-{fingerprint(seed, dict(counts), *sources)[:8]}"
+    return home() / f"{root}-{fingerprint(seed, dict(counts), *sources)[:8]}"
+
+
+def _drawn(root: str, seed: int, counts: Mapping[str, int]) -> Path:
+    folder = drawn_folder(root, seed, counts)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with locked(folder.with_suffix(".lock")):
         if not folder.exists():

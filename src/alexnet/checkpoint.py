@@ -1,8 +1,9 @@
-"""Tensors and a JSON state in one file, replaced whole or not at all; the model's files."""
+"""Tensors and a JSON state in one file, replaced whole or not at all; the model's file."""
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -10,54 +11,72 @@ from typing import Any
 import safetensors
 import safetensors.torch
 import torch
+import xxhash
 from torch import Tensor
 
+from alexnet.described import check_described
 from alexnet.errors import InputError
 from alexnet.model import AlexNet
 from alexnet.moments import Moments
 from alexnet.scratch import write_atomically
+from alexnet.shards import SIDE
 from alexnet.towers import ALONE, Place, part_of
+
+MODEL = "model.safetensors"
+MEND = "dvc repro -f train, or name another file"
+SEAL = "xxh3"  # of the tensors and of all else that the model's file tells
+INPUTS = {"mean_image": (SIDE, SIDE, 3), "eigenvalues": (3,), "eigenvectors": (3, 3)}
+DAMAGE = (
+    *(OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RuntimeError),
+    *(safetensors.SafetensorError, InputError),
+)
 
 
 def save(path: Path, tensors: Mapping[str, Tensor], state: Any) -> None:
     """Write `tensors` and `state`, any JSON value, to `path`."""
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_atomically(path, safetensors.torch.save(whole, {"state": json.dumps(state)}))
+    write_atomically(path, safetensors.torch.save(whole, {"state": _text(state)}))
 
 
 def load(path: Path) -> tuple[dict[str, Tensor], Any]:
     """What `save` wrote. Raises InputError where the file is missing or damaged."""
-    try:
-        with safetensors.safe_open(path, "pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return tensors, json.loads(file.metadata()["state"])
-    except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
-        raise InputError(f"{path} cannot be read: {error}", "dvc repro -f train") from None
+    with _opened(path) as file:
+        return _tensors(file), json.loads(file.metadata()["state"])
 
 
 def save_model(folder: Path, net: AlexNet, moments: Moments, described: Mapping[str, Any]) -> None:
-    """Write model.safetensors (weights and moments) and model.json: all that prediction needs.
+    """Write model.safetensors, all that prediction needs, and model.json: what it tells, to read.
 
-    `described` holds, among what else is worth knowing, `net`: the arguments of AlexNet.
+    `described` holds, among what else is worth knowing, `net`: the arguments of AlexNet; `input`:
+    resample and apply_exif; `recipe`: precision; `synsets`, in label order.
     """
     inputs = {name: torch.from_numpy(value) for name, value in vars(moments).items()}
-    save(folder / "model.safetensors", net.state_dict() | inputs, None)
-    (folder / "model.json").write_text(
-        json.dumps(described, indent=1, ensure_ascii=False) + "\n", "utf-8"
-    )
+    tensors = net.state_dict() | inputs
+    save(folder / MODEL, tensors, {**described, SEAL: _seal(tensors, described)})
+    (folder / "model.json").write_text(_text(described), "utf-8")
 
 
-def load_model(folder: Path, place: Place = ALONE) -> tuple[AlexNet, Moments, dict[str, Any]]:
-    """The net, of it what `place` has, the moments and model.json. InputError: they are damaged."""
-    tensors, _ = load(folder / "model.safetensors")
-    try:
-        described = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-        net = AlexNet(**described["net"], place=place)
-        moments = Moments(*(tensors.pop(f.name).numpy() for f in fields(Moments)))
-        net.load_state_dict(part_of(tensors, place))
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        what = f"{folder}: model.json and the weights disagree: {error}"
-        raise InputError(what, "dvc repro -f train") from None
+def load_model(path: Path, place: Place = ALONE) -> tuple[AlexNet, Moments, dict[str, Any]]:
+    """The net, the moments and the description of a model's file, or of that in a folder.
+
+    Of the net what `place` has. Nothing the file tells is believed before it is looked at: no
+    memory is taken that its own size does not account for. Raises InputError where it is missing,
+    damaged or of another kind.
+    """
+    path = path / MODEL if path.is_dir() else path
+    with _opened(path) as file:
+        if "state" not in (file.metadata() or {}):
+            raise ValueError("it is no model of ours, its metadata has no 'state'")
+        described = json.loads(file.metadata()["state"])
+        check_described(described)
+        with torch.device("meta"):  # shapes without memory
+            net = AlexNet(**described["net"], place=place)
+            _check_shapes(file, AlexNet(**described["net"]))
+        tensors = _tensors(file)
+        if described.pop(SEAL, None) != _seal(tensors, described):
+            raise ValueError("it was changed after it was written")
+    moments = Moments(*(tensors.pop(field.name).numpy() for field in fields(Moments)))
+    net.load_state_dict(part_of(tensors, place), assign=True)
     return net, moments, described
 
 
@@ -67,7 +86,7 @@ def init_from(net: AlexNet, folder: Path) -> str:
     `folder`: its data/train. Returns the SHA-256 of what was taken. Raises InputError where the
     model is missing or damaged, or no layer fits.
     """
-    path = folder / "model.safetensors"
+    path = folder / MODEL
     tensors, _ = load(path)
     own = net.state_dict()
     fit = {name: t for name, t in tensors.items() if name in own and own[name].shape == t.shape}
@@ -78,3 +97,49 @@ def init_from(net: AlexNet, folder: Path) -> str:
     print(f"train: weights of {folder}; new: {', '.join(new) or 'none'}", flush=True)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """A file of safetensors; whatever is found to be wrong with it becomes one line."""
+    try:
+        with path.open("rb"), safetensors.safe_open(path, "pt") as file:
+            yield file
+    except DAMAGE as error:
+        why = getattr(error, "strerror", None) or str(error).partition("; mend: ")[0] or repr(error)
+        raise InputError(f"{path} cannot be read: {why}", MEND) from None
+
+
+def _tensors(file: Any) -> dict[str, Tensor]:
+    return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+
+
+def _check_shapes(file: Any, net: AlexNet) -> None:
+    """Raise ValueError where the tensors in the file are not those that it tells of."""
+    expected = {name: (tuple(t.shape), "F32") for name, t in net.state_dict().items()}
+    for name, shape in INPUTS.items():
+        expected[name] = shape, "F32" if name == "mean_image" else "F64"
+    names = set(file.keys())
+    if names != set(expected):
+        raise ValueError(f"its tensors are not those of its net: {min(names ^ set(expected))}")
+    for name, (shape, dtype) in expected.items():
+        part = file.get_slice(name)
+        found = tuple(part.get_shape()), part.get_dtype()
+        if found != (shape, dtype):
+            raise ValueError(f"{name} is {_told(*found)}, its net has {_told(shape, dtype)}")
+
+
+def _told(shape: tuple[int, ...], dtype: str) -> str:
+    return f"{'×'.join(map(str, shape))} {dtype}"
+
+
+def _seal(tensors: Mapping[str, Tensor], described: Mapping[str, Any]) -> str:
+    digest = xxhash.xxh3_64(_text(described).encode())
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(tensors[name].detach().cpu().contiguous().numpy().data)
+    return digest.hexdigest()
+
+
+def _text(state: Any) -> str:
+    return json.dumps(state, indent=1, ensure_ascii=False) + "\n"

@@ -1,8 +1,10 @@
 """CIFAR-10, binary version: the images are records, a label and three planes of 32 × 32 bytes."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from alexnet.errors import InputError
 from alexnet.index import ROW, Index, Rows, Synset, shuffled
@@ -15,6 +17,8 @@ ANIMALS = ["bird", "cat", "deer", "dog", "frog", "horse"]
 NAMES = ["airplane", "automobile", *ANIMALS, "ship", "truck"]
 RECORDS = 10_000  # in each file
 PIXELS = 3_072  # red, green and blue, after one byte of label
+
+Pixels = npt.NDArray[np.uint8]
 
 
 def read_cifar10(root: Path, seed: int) -> Index:
@@ -33,6 +37,19 @@ def read_cifar10(root: Path, seed: int) -> Index:
     synsets = [Synset(0, name, name) for name in names]
     train = shuffled(np.concatenate(tables[:-1]), seed)
     return Index({"train": train, "val": tables[-1]}, archives, synsets)
+
+
+def read_pixels(root: Path, names: Sequence[str]) -> tuple[Pixels, Pixels]:
+    """All images of the files `names`, (N, 3, 32, 32) uint8, and their labels, (N,) uint8.
+
+    Raises InputError as `read_cifar10`.
+    """
+    folder = root / FOLDER if (root / FOLDER).is_dir() else root
+    for name in names:
+        _rows(folder / name, 0)
+    records = [np.fromfile(folder / name, np.uint8).reshape(-1, 1 + PIXELS) for name in names]
+    every = np.concatenate(records)
+    return every[:, 1:].reshape(-1, 3, 32, 32), every[:, 0]
 
 
 def _rows(path: Path, archive: int) -> Rows:

@@ -1,124 +1,197 @@
-"""`alexnet verify · inspect · doctor`: to look at what the stages made, and at what they will need.
+"""The command `alexnet`: its words, and how it ends.
 
-Each command works on the checkout that it is installed from; key=value changes a parameter, as for
-a stage.
+The library is imported by the command that needs it: `alexnet --help` takes no time.
 """
 
-import argparse
+import os
 import sys
-from collections.abc import Callable, Iterable
-from dataclasses import asdict
+from argparse import Action, ArgumentParser, ArgumentTypeError, Namespace, RawTextHelpFormatter
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
-from alexnet.config import Config, errors_in_one_line, load_config, workers
 from alexnet.errors import InputError
-from alexnet.scratch import CHECKOUT
 
-DATA = CHECKOUT / "data"
-Command = Callable[[argparse.Namespace, Config], int]
+ABOUT = """AlexNet (Krizhevsky, Sutskever and Hinton, 2012): uses what a run made, and looks at it.
+`dvc repro` in a checkout makes a run; `predict` and `export` need its model's file alone."""
+ENDS = """exit codes:
+  0    all is well
+  1    a problem was found, or the input was bad: a line on stderr or stdout says which
+  2    the line itself was wrong
+  130  stopped by Ctrl-C
+  141  whoever read the output has gone
+
+`alexnet COMMAND --help` has examples."""
+PIPE_GONE, INTERRUPTED = 141, 130  # as of a process that the signal ends
 
 
-def main() -> None:
-    """Run the command that the line names; exit 0 if all is well, 1 if not, 2 for a wrong line."""
-    arguments = _parser().parse_args()
-    command: Command = arguments.command
-    with errors_in_one_line():
-        sys.exit(command(arguments, load_config(arguments.parameters)))
+def main(line: Sequence[str] | None = None) -> None:
+    """Run the command that the line names, and exit with one of the codes of ENDS."""
+    parser = _parser()
+    arguments = parser.parse_args(line)
+    if arguments.command == "export" and not (arguments.onnx or arguments.pt2):
+        parser.error("export: name a file, with --onnx or --pt2")
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    try:
+        code = _run(arguments)
+        sys.stdout.flush()
+    except InputError as error:
+        sys.exit(f"error: {error}")
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at the end
+        sys.exit(PIPE_GONE)
+    except OSError as error:
+        where = f", {error.filename}" if error.filename else ""
+        sys.exit(f"error: {error.strerror or error}{where}; mend: see to the disk and its rights")
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    sys.exit(code)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="alexnet", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for name, command, about in COMMANDS:
-        sub = commands.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.")
-        if name == "inspect":
-            sub.add_argument("what", choices=["moments"])
-            sub.add_argument("--pictures", type=Path, metavar="FOLDER", help="draw them there, too")
-        if name == "verify":
-            sub.add_argument("--md5", action="store_true", help="of the raw archives, instead")
-        sub.add_argument(
-            "parameters", nargs="*", metavar="key=value", help="such as dataset=folder"
+def _run(arguments: Namespace) -> int:
+    from alexnet import commands
+
+    code: int = getattr(commands, arguments.command)(arguments)
+    return code
+
+
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser("alexnet", None, ABOUT, ENDS, formatter_class=RawTextHelpFormatter)
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
+
+    def command(name: str, about: str, examples: str) -> ArgumentParser:
+        return commands.add_parser(
+            name,
+            help=about,
+            description=f"{about[0].upper()}{about[1:]}.",
+            epilog=f"examples:\n{examples}",
+            formatter_class=RawTextHelpFormatter,
         )
-        sub.set_defaults(command=command)
+
+    _predict(command("predict", "say what photos show, by a model's file alone", PREDICT))
+    _inspect(command("inspect", "print and draw what a stage made", INSPECT))
+    _explain(command("explain", "tell what a metric rests on, back to the archives", EXPLAIN))
+    _compare(command("compare", "print this run's errors beside the paper's", COMPARE))
+    _export(command("export", "write a model for ONNX or torch.export, compared", EXPORT))
+    _verify(
+        command("verify", "read everything under data/ again, and name what is damaged", VERIFY)
+    )
+    _doctor(command("doctor", "say what is there, what a run would take, what to fix", DOCTOR))
     return parser
 
 
-def verify(arguments: argparse.Namespace, config: Config) -> int:
-    """Read all of data/ again, or with --md5 all of the raw archives."""
-    problems = 0
-    for problem in _wrong_md5(config) if arguments.md5 else _damage(config):
-        print(problem, flush=True)
-        problems += 1
-    if problems:
-        print(f"verify: {problems} {'problem' if problems == 1 else 'problems'}")
-    else:
-        what = "archives are as published" if arguments.md5 else "data/ is as it was written"
-        print(f"verify: {what}")
-    return 1 if problems else 0
+PREDICT = """  alexnet predict rex.jpg
+  alexnet predict holiday/ --json --top 1 > answers.jsonl
+  find . -name '*.png' | alexnet predict - --model model.safetensors"""
 
 
-def _damage(config: Config) -> Iterable[str]:
-    from alexnet.index import load_index
-    from alexnet.verifying import verify
-
-    with workers(config.executor) as pool:
-        yield from verify(pool, DATA, load_index(DATA / "index"))
-
-
-def _wrong_md5(config: Config) -> Iterable[str]:
-    from alexnet.layouts import MD5, check_md5
-
-    if config.dataset.drawn:
-        raise InputError("the miniature is drawn: nobody published its MD5", "dataset=ilsvrc2012")
-    root = _root(config)
-    known = list(check_md5(root))
-    if not known:
-        raise InputError(f"{root} has no archive whose MD5 is published: {', '.join(MD5)}")
-    for name, expected, found in known:
-        if found != expected:
-            yield f"{name}: MD5 {found}, published is {expected}; mend: download it again"
+def _predict(parser: ArgumentParser) -> None:
+    photos = "files, or folders with all that is in them; -: their names on stdin, a line each"
+    parser.add_argument("photos", nargs="+", metavar="PHOTO", help=photos)
+    _add_model(parser)
+    parser.add_argument("--json", action="store_true", help="a line of JSON for each photo")
+    parser.add_argument("--top", type=_count, default=5, metavar="K", help="so many labels (5)")
+    view = "by the centre view alone, not the mean of ten views: a tenth of the time"
+    parser.add_argument("--center", action="store_true", help=view)
+    batch = "photos at a time (32): for memory and speed, the answers are the same"
+    parser.add_argument("--batch", type=_count, default=32, metavar="N", help=batch)
+    stored = (
+        "ignore EXIF orientation, as evaluation on ILSVRC does; else a photo is\n"
+        "turned upright, as it is looked at, whatever the model was trained on"
+    )
+    parser.add_argument("--as-stored", action="store_true", help=stored)
 
 
-def inspect(arguments: argparse.Namespace, config: Config) -> int:
-    """Print the moments beside ImageNet's, and draw them."""
-    from alexnet.inspecting import draw_moments, moments_table
-
-    Console().print(moments_table(DATA / "moments"))
-    if arguments.pictures:
-        for path in draw_moments(DATA, arguments.pictures):
-            print(path)
-    return 0
+INSPECT = """  alexnet inspect shards
+  alexnet inspect model --pictures /tmp/pictures
+  alexnet inspect model --model model.safetensors"""
 
 
-def doctor(arguments: argparse.Namespace, config: Config) -> int:
-    """What is there, what the run would need, what it would take."""
-    from alexnet import doctor, layouts
-
-    dataset = config.dataset
-    root = _root(config)
-    layout = layouts.find_layout(root) if dataset.layout == "auto" else str(dataset.layout)
-    index = layouts.read_index(root, layout, dataset.seed, dataset.held_out)
-    cost = doctor.tried(root, index, dataset)
-    table = Table(show_header=False, box=None, pad_edge=False)
-    rows = [("raw data", f"{layouts.DESCRIPTIONS[layout]} in {root}"), *doctor.raw(index)]
-    for name, value in (*rows, *doctor.needs(index, cost, dataset, CHECKOUT), *doctor.machine()):
-        table.add_row(name, value)
-    Console().print(table)
-    return 0
+def _inspect(parser: ArgumentParser) -> None:
+    parser.add_argument("what", choices=["index", "shards", "moments", "model"])
+    parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="draw them there, too")
+    _add_model(parser)
 
 
-def _root(config: Config) -> Path:
-    from alexnet.archives import open_raw
-
-    dataset = config.dataset
-    return open_raw(dataset.root, dataset.seed, asdict(dataset.drawn) if dataset.drawn else None)
+EXPLAIN = """  alexnet explain top1_error
+  alexnet explain center_top5_error --json"""
 
 
-COMMANDS = [
-    ("verify", verify, "read everything under data/ again, and name what is damaged"),
-    ("inspect", inspect, "print and draw what a stage made"),
-    ("doctor", doctor, "say what is there, what a run would need and what it would take"),
-]
+def _explain(parser: ArgumentParser) -> None:
+    parser.add_argument("metric", metavar="METRIC", help="a name in metrics.json")
+    parser.add_argument("--json", action="store_true", help="the whole chain, nothing left out")
+
+
+COMPARE = """  alexnet compare
+  alexnet compare --readme     # writes the README's table anew"""
+
+
+def _compare(parser: ArgumentParser) -> None:
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--markdown", action="store_true", help="as a table of Markdown")
+    how.add_argument("--readme", action="store_true", help="write it into README.md")
+
+
+EXPORT = """  alexnet export --onnx alexnet.onnx
+  alexnet export --pt2 alexnet.pt2 --ten-views --model model.safetensors
+
+The exported model takes float32 images (n, 3, 256, 256), RGB, 0–255, of any number n, and gives
+class probabilities (n, classes); it subtracts the mean image itself. Its metadata says so, and
+what else the model's file tells: classes, net, how photos became 256×256.
+It is run and compared with the original first: no probability may differ by more than 1e-5."""
+
+
+def _export(parser: ArgumentParser) -> None:
+    which = parser.add_argument_group("at least one of")
+    which.add_argument(
+        "--onnx", type=Path, metavar="FILE", help='needs pip install "alexnet[onnx]"'
+    )
+    which.add_argument("--pt2", type=Path, metavar="FILE", help="what torch.export.load reads")
+    ten = "the mean of ten views; else the centre view"
+    parser.add_argument("--ten-views", action="store_true", help=ten)
+    _add_model(parser)
+
+
+VERIFY = """  alexnet verify
+  alexnet verify --md5 dataset=ilsvrc2012"""
+
+
+def _verify(parser: ArgumentParser) -> None:
+    parser.add_argument("--md5", action="store_true", help="of the raw archives, instead")
+    _add_parameters(parser)
+
+
+DOCTOR = """  alexnet doctor
+  IMAGENET_ROOT=/archives alexnet doctor dataset=ilsvrc2012 recipe=paper model=paper"""
+
+
+def _doctor(parser: ArgumentParser) -> None:
+    _add_parameters(parser)
+
+
+def _add_model(parser: ArgumentParser) -> None:
+    told = "a model.safetensors, or its folder; else the checkout's data/train"
+    parser.add_argument("--model", type=Path, metavar="FILE", help=told)
+
+
+def _add_parameters(parser: ArgumentParser) -> None:
+    told = "changes a parameter, as for a stage: dataset=folder"
+    parser.add_argument("parameters", nargs="*", metavar="key=value", help=told)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise ArgumentTypeError(f"{text} is no number above 0")
+    return int(text)
+
+
+class _Version(Action):
+    """Asked for only where it is wanted: the look-up takes longer than the help."""
+
+    def __call__(self, parser: ArgumentParser, *_: Any) -> None:
+        from importlib.metadata import version
+
+        parser.exit(message=f"alexnet {version('alexnet')}\n")

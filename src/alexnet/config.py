@@ -39,6 +39,7 @@ Layout = StrEnum(
 Resample = StrEnum("Resample", ["bicubic", "area"])
 Pixels = StrEnum("Pixels", ["raw", "jpeg"])
 OnError = StrEnum("OnError", ["fail", "skip"])
+Activation = StrEnum("Activation", ["relu", "tanh"])
 Order1 = StrEnum("Order1", ["relu_lrn_pool", "lrn_pool_relu"])
 DropoutForm = StrEnum("DropoutForm", ["masked", "inverted"])
 ColourScale = StrEnum("ColourScale", ["sqrt_eigenvalue", "eigenvalue"])
@@ -123,8 +124,11 @@ class Model:
     neurons: int = MISSING
     crop: int = MISSING
     padding: list[int] = MISSING
+    communicate: bool = MISSING  # false: conv3 (and conv6) see their own tower alone
+    activation: Activation = MISSING
+    overlapping: bool = MISSING  # section 3.4: pools of 3×3; false: 2×2
     order1: Order1 = MISSING
-    lrn: Lrn = field(default_factory=Lrn)
+    lrn: Lrn | None = field(default_factory=Lrn)
     spatial_norm: SpatialNorm | None = None
     dropout: float = MISSING
     dropout_form: DropoutForm = MISSING

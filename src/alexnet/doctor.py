@@ -1,12 +1,13 @@
-"""What a run would do, before it does it: what is there, what it needs, what it will take."""
+"""What a run would do, before it does it: what is there, what it needs, what is to be mended."""
 
 import os
+import re
 import shutil
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from importlib.metadata import version
+from importlib.metadata import distributions, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,14 +15,28 @@ import numpy as np
 import torch
 
 from alexnet.archives import check_unchanged, file_of, read_image
+from alexnet.errors import InputError
 from alexnet.images import UnreadableImageError, square
-from alexnet.index import Index
+from alexnet.index import Index, load_index
+from alexnet.model import AlexNet
 from alexnet.scratch import PACKAGES
 from alexnet.sharding import RECORD_BYTES
 from alexnet.shards import SIDE
 
 TRIED = 64  # images, spread over the set
 GIGA = 1e9
+DRIVER = Path("/proc/driver/nvidia/version")
+CGROUP = Path("/sys/fs/cgroup/memory.max")
+BASE_BYTES = 600e6  # of a training process before its first batch
+KEPT = 7  # float32 values of each output, in training: before and after each step, and gradients
+
+
+class Finding(NamedTuple):
+    """A line of what was found; with a mend it is a problem."""
+
+    name: str
+    value: str
+    mend: str = ""
 
 
 class Cost(NamedTuple):
@@ -31,37 +46,118 @@ class Cost(NamedTuple):
     square: float
 
 
-def machine() -> Iterator[tuple[str, str]]:
+def attempted(name: str, look: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
+    """What `look` finds; where it meets bad input, that as a problem: the next look goes on."""
+    try:
+        yield from look()
+    except InputError as error:
+        yield problem(name, error)
+    except OSError as error:
+        yield Finding(name, f"{error.filename}: {error.strerror}", "see to the disk and its rights")
+
+
+def problem(name: str, error: InputError) -> Finding:
+    """Bad input as a finding."""
+    what, _, mend = str(error).partition("; mend: ")
+    return Finding(name, what, mend or "see README.md")
+
+
+def machine() -> Iterator[Finding]:
     """What there is to work with."""
-    yield "cores", f"{_cores()}"
-    yield "memory", f"{os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / GIGA:,.0f} GB"
+    yield Finding("cores", f"{_cores()}")
+    yield Finding("memory", f"{memory() / GIGA:,.1f} GB")
     gpus = [torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())]
-    yield "GPU", ", ".join(gpus) or "none: training will use the CPU"
-    yield "versions", ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    if not gpus and DRIVER.exists():
+        mend = "install a torch built for CUDA, of the driver's version or below"
+        yield Finding("GPU", f"there is one, and torch {torch.__version__} cannot use it", mend)
+    else:
+        yield Finding("GPU", ", ".join(gpus) or "none: training will use the CPU")
 
 
-def raw(index: Index) -> Iterator[tuple[str, str]]:
+def memory() -> float:
+    """Bytes that processes may use here: a container may have less than the machine."""
+    physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    with suppress(OSError, ValueError):
+        return min(physical, int(CGROUP.read_text()))
+    return physical
+
+
+def versions(lock: Path) -> Iterator[Finding]:
+    """The packages that a result depends on; those that are not of the versions in `lock`."""
+    yield Finding("versions", ", ".join(f"{name} {version(name)}" for name in PACKAGES))
+    if not lock.exists():
+        return
+    locked: dict[str, set[str]] = {}
+    for name, number in re.findall(r"^([\w.-]+)==([^\s;]+)", lock.read_text(), re.MULTILINE):
+        locked.setdefault(_plain(name), set()).add(number)
+    here = {_plain(found.name): found.version.partition("+")[0] for found in distributions()}
+    wrong = [
+        f"{name} {here[name]}"
+        for name in sorted(here)
+        if here[name] not in locked.get(name, here[name])
+    ]
+    if wrong:
+        more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
+        what = f"{', '.join(wrong[:5])}{more}: not as in {lock.name}"
+        yield Finding("versions", what, "make -B .venv/made")
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def raw(index: Index) -> Iterator[Finding]:
     """What the raw data set holds."""
-    yield "classes", f"{len(index.synsets):,}"
+    yield Finding("classes", f"{len(index.synsets):,}")
     for split, rows in index.splits.items():
-        yield f"{split} images", f"{len(rows):,}, {rows['size'].sum() / GIGA:,.2f} GB"
+        size = rows["size"].sum() / GIGA
+        yield Finding(f"{split} images", f"{len(rows):,}, {size:,.2f} GB")
 
 
-def needs(index: Index, cost: Cost, how: Any, checkout: Path) -> Iterator[tuple[str, str]]:
+def drift(data: Path, root: Path) -> Iterator[Finding]:
+    """Whether the raw data is still what data/index is of."""
+    if (data / "index").exists():
+        check_unchanged(root, load_index(data / "index").archives)
+        yield Finding("data/index", "is of these archives")
+
+
+def needs(index: Index, cost: Cost, how: Any, checkout: Path) -> Iterator[Finding]:
     """What the stages index, resize and moments will write and take; `how`: conf/dataset's."""
     images = sum(len(rows) for rows in index.splits.values())
     written = images * RECORD_BYTES[how.pixels]
     free = shutil.disk_usage(checkout).free
-    enough = "" if free > written else ": NOT ENOUGH"
-    yield "to be written", f"{written / GIGA:,.2f} GB as {how.pixels} shards"
-    yield "free disk", f"{free / GIGA:,.1f} GB in {checkout}{enough}"
-    yield "resize", f"about {_hours(images * (cost.square + cost.read) / _cores())}"
-    yield (
-        "a raw image",
-        f"{1e3 * cost.read:.1f} ms to read at random, {1e3 * cost.square:.1f} ms CPU",
-    )
-    epoch = len(index.splits["train"]) * cost.read
-    yield "an epoch", f"{_hours(epoch)} to read at random from this disk, if memory holds nothing"
+    yield Finding("to be written", f"{written / GIGA:,.2f} GB as {how.pixels} shards")
+    lacks = free < written and not (checkout / "data/shards").exists()
+    mend = "free the disk, or dataset.pixels=jpeg: about a fifth" if lacks else ""
+    yield Finding("free disk", f"{free / GIGA:,.1f} GB in {checkout}", mend)
+    yield Finding("resize", f"about {_hours(images * (cost.square + cost.read) / _cores())}")
+    apart = f"{1e3 * cost.read:.1f} ms to read at random, {1e3 * cost.square:.1f} ms CPU"
+    yield Finding("a raw image", apart)
+    train = len(index.splits["train"]) * RECORD_BYTES[how.pixels]
+    if train < memory():
+        yield Finding("an epoch", f"reads {train / GIGA:,.2f} GB, which memory can hold")
+    else:
+        epoch = _hours(len(index.splits["train"]) * cost.read)
+        yield Finding(
+            "an epoch", f"{epoch} to read at random from this disk: more than memory holds"
+        )
+
+
+def training(model: Mapping[str, Any], batch: int) -> Iterator[Finding]:
+    """What training with 1000 classes takes of its memory; `model`: AlexNet's other arguments."""
+    with torch.device("meta"):
+        net = AlexNet(**model)
+    parameters = sum(each.numel() for each in net.parameters())
+    outputs = {"conv1": 55, "conv2": 27, "conv3": 13, "conv4": 13, "conv5": 13, "conv6": 6}
+    maps = model["maps"]
+    neurons = sum(maps[name] * side**2 for name, side in outputs.items()) // net.width_divisor
+    taken = BASE_BYTES + 4 * (3 * parameters + batch * KEPT * neurons)
+    gpu = torch.cuda.is_available()
+    there = torch.cuda.get_device_properties(0).total_memory if gpu else memory()
+    mend = "a smaller recipe.batch_size or model" if taken > there else ""
+    where = "the GPU's memory" if gpu else "memory"
+    told = f"{parameters:,} parameters, batches of {batch}: about {taken / GIGA:,.1f} GB of {where}"
+    yield Finding("training", told, mend)
 
 
 def tried(root: Path, index: Index, how: Any) -> Cost:

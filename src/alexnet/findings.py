@@ -39,7 +39,7 @@ STAGES = (  # (name, what it does, what it reads as dvc.yaml tells it, files tha
 
 
 def gathered(root: Path) -> Report:
-    """Read root/data, metrics.json and experiments. Raises InputError where what it shows lacks."""
+    """Read root/data and root/metrics.json. Raises InputError where what it shows is missing."""
     try:
         return _gathered(root, root / "data")
     except (OSError, ValueError, KeyError) as error:
@@ -57,7 +57,7 @@ def _gathered(root: Path, data: Path) -> Report:
     rows = read_rows(data / "evaluate/predictions.csv")
     return Report(
         result=result,
-        comparison=comparison(root),
+        comparison=comparison(root, experiments=False),  # those are no dependency of the stage
         train_images=len(train),
         settings=list(_settings({"model": model["net"], "recipe": model["recipe"]})),
         stages=_stages(data, index),

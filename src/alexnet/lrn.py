@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -21,6 +22,8 @@ def lrn(x: Tensor, k: float, n: int, alpha: float, beta: float, towers: int = 2)
     theirs by n.
     """
     constants = Constants(k, n, alpha, beta, towers)
+    if torch.compiler.is_exporting():
+        return _of_plain_operators(x, constants)
     kernels = _kernels() if x.is_cuda else None
     if kernels is not None and kernels.usable(x):
         out: Tensor = kernels.lrn(x, constants)
@@ -42,6 +45,16 @@ class Constants(NamedTuple):
     def reach(self) -> int:
         """How far away a neighbour is at most."""
         return self.n // 2
+
+
+def _of_plain_operators(x: Tensor, constants: Constants) -> Tensor:
+    """For a graph that others run: no loop over chunks, whose number depends on the batch."""
+    k, _, alpha, beta, towers = constants
+    reach, maps = constants.reach, x.shape[1] // towers
+    a = x.reshape(-1, towers, maps, *x.shape[2:])
+    squares = F.pad(a.square(), (0, 0, 0, 0, reach, reach))
+    near = [squares.narrow(2, first, maps) for first in range(2 * reach + 1)]
+    return (a / (k + alpha * torch.stack(near).sum(dim=0)).pow(beta)).flatten(1, 2)
 
 
 class _Lrn(torch.autograd.Function):

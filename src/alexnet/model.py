@@ -1,6 +1,6 @@
 """The net of section 3: five convolutional layers on two towers, three fully connected ones."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -16,6 +16,17 @@ from alexnet.towers import ALONE, Place, joined
 LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5", "conv6", "fc6", "fc7", "fc8")
 MAPS = {"conv1": 96, "conv2": 256, "conv3": 384, "conv4": 384, "conv5": 256, "conv6": 0}
 LRN = {"k": 2.0, "n": 5, "alpha": 1e-4, "beta": 0.75, "across_towers": False}
+LATER = (  # name, kernel, padding, whether it sees both towers
+    ("conv2", 5, 2, False),
+    ("conv3", 3, 1, True),
+    ("conv4", 3, 1, False),
+    ("conv5", 3, 1, False),
+    ("conv6", 3, 1, True),
+)
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": F.relu,
+    "tanh": torch.tanh,
+}  # section 3.1
 PADDING = (0, 3, 0, 3)  # left, right, top, bottom
 
 
@@ -23,10 +34,19 @@ class AlexNet(nn.Module):
     """The two-tower net. A tower is half the maps: groups=2 wherever a layer sees its own alone.
 
     The defaults are the paper's: 60,965,224 parameters with 1000 classes. `maps`: of each
-    convolutional layer, all towers together; conv6 (0: none) follows the last pool and sees both,
-    as in the paper's "1 CNN*". `width_divisor` divides the maps and neurons of all layers but fc8.
+    convolutional layer, all towers together; conv2 to conv5 may be left out (0), conv6 follows the
+    last pool and sees both towers, as in the paper's "1 CNN*". `width_divisor` divides the maps and
+    neurons of all layers but fc8. `communicate`: false, no convolution sees the other tower.
+    `overlapping`: false, pools of 2×2 in place of 3×3; conv2 and conv5 lose a border for it.
     `place`: of the processes that share the net, which tower is here; it holds that tower's layers.
     """
+
+    conv2: nn.Conv2d
+    conv3: nn.Conv2d
+    conv4: nn.Conv2d
+    conv5: nn.Conv2d
+    conv6: nn.Conv2d
+    active: Callable[[Tensor], Tensor]
 
     def __init__(
         self,
@@ -37,8 +57,11 @@ class AlexNet(nn.Module):
         neurons: int = 4096,
         crop: int = 224,
         padding: Sequence[int] = PADDING,
+        communicate: bool = True,
+        activation: str = "relu",
+        overlapping: bool = True,
         order1: str = "relu_lrn_pool",
-        lrn: Mapping[str, Any] = LRN,
+        lrn: Mapping[str, Any] | None = LRN,
         spatial_norm: Mapping[str, Any] | None = None,
         dropout: float = 0.5,
         dropout_form: str = "masked",
@@ -47,21 +70,25 @@ class AlexNet(nn.Module):
         """Raises InputError where maps and towers do not fit, or crop and padding give no 6×6."""
         super().__init__()
         _check(width_divisor, towers, maps, crop, padding)
+        _check_pools(overlapping, maps)
         _check_place(place, towers, lrn)
         self.width_divisor, self.towers, self.place = width_divisor, towers, place
         self.crop, self.padding, self.order1 = crop, list(padding), order1
-        self.lrn, self.spatial_norm = dict(lrn), spatial_norm
+        self.communicate, self.overlapping = communicate, overlapping
+        self.active = ACTIVATIONS[activation]
+        self.lrn, self.spatial_norm = lrn and dict(lrn), spatial_norm
         self.dropout, self.dropout_form = dropout, dropout_form
         self.classes, self.neurons = classes, neurons // width_divisor
         m = {name: count // width_divisor for name, count in maps.items()}
         self.conv1 = self._conv(3, m["conv1"], 11, sees_all=True, stride=4)
-        self.conv2 = self._conv(m["conv1"], m["conv2"], 5, padding=2)
-        self.conv3 = self._conv(m["conv2"], m["conv3"], 3, padding=1, sees_all=True)
-        self.conv4 = self._conv(m["conv3"], m["conv4"], 3, padding=1)
-        self.conv5 = self._conv(m["conv4"], m["conv5"], 3, padding=1)
-        last = m["conv6"] or m["conv5"]
-        if m["conv6"]:
-            self.conv6 = self._conv(m["conv5"], last, 3, padding=1, sees_all=True)
+        last = m["conv1"]
+        for name, kernel, border, sees_all in LATER:
+            if m[name]:
+                less = int(not overlapping and name in ("conv2", "conv5"))
+                seen = sees_all and communicate
+                layer = self._conv(last, m[name], kernel, seen, padding=border - less)
+                setattr(self, name, layer)
+                last = m[name]
         self.fc6 = self._fc(last * 6 * 6, self.neurons)
         self.fc7 = self._fc(self.neurons, self.neurons)
         self.fc8 = self._fc(self.neurons, classes)
@@ -86,20 +113,18 @@ class AlexNet(nn.Module):
         """
         x = self._conv1(F.pad(x, self.padding))  # (N, 96, 55, 55)
         x = self._first(x)  # (N, 96, 27, 27)
-        x = self._norm(F.relu(self.conv2(x)))  # (N, 256, 27, 27)
+        x = self._norm(self._layer("conv2", x))  # (N, 256, 27, 27)
         if self.spatial_norm:
             x = spatial_norm(x, **self.spatial_norm)
-        x = self._both(F.max_pool2d(x, 3, 2))  # (N, 256, 13, 13)
-        x = F.relu(self.conv3(x))  # (N, 384, 13, 13)
-        x = F.relu(self.conv4(x))  # (N, 384, 13, 13)
-        x = F.relu(self.conv5(x))  # (N, 256, 13, 13)
-        x = F.max_pool2d(x, 3, 2)  # (N, 256, 6, 6)
-        if hasattr(self, "conv6"):
-            x = F.relu(self.conv6(self._both(x)))  # (N, 256, 6, 6)
+        x = self._pool(x)  # (N, 256, 13, 13)
+        x = self._layer("conv3", x)  # (N, 384, 13, 13)
+        x = self._layer("conv4", x)  # (N, 384, 13, 13)
+        x = self._layer("conv5", x)  # (N, 256, 13, 13)
+        x = self._layer("conv6", self._pool(x))  # (N, 256, 6, 6)
         x = self._both(x).flatten(1)  # (N, 9216)
-        x = self._drop(F.relu(self.fc6(x)), masks and masks[0])
+        x = self._drop(self.active(self.fc6(x)), masks and masks[0])
         x = self._both(x, self.neurons)  # (N, 4096)
-        x = self._drop(F.relu(self.fc7(x)), masks and masks[1])
+        x = self._drop(self.active(self.fc7(x)), masks and masks[1])
         x = self._both(x, self.neurons)  # (N, 4096)
         return joined(self.fc8(x), self.place, self.classes, alike=True)  # (N, 1000)
 
@@ -113,10 +138,25 @@ class AlexNet(nn.Module):
     def _first(self, x: Tensor) -> Tensor:
         """Layer 1 after its convolution: in the text's order, or in that of the 2012 code."""
         if self.order1 == "relu_lrn_pool":
-            return F.max_pool2d(self._norm(F.relu(x)), 3, 2)
-        return F.relu(F.max_pool2d(self._norm(x), 3, 2))
+            return self._pool(self._norm(self.active(x)))
+        return self.active(self._pool(self._norm(x)))
+
+    def _layer(self, name: str, x: Tensor) -> Tensor:
+        """A convolutional layer and its activation, where the net has it."""
+        if not hasattr(self, name):
+            return x
+        if self.communicate and name in ("conv3", "conv6"):
+            x = self._both(x)
+        out: Tensor = self.active(getattr(self, name)(x))
+        return out
+
+    def _pool(self, x: Tensor) -> Tensor:
+        size = 3 if self.overlapping else 2  # section 3.4: s = 2, z = 3
+        return F.max_pool2d(x, size, 2, ceil_mode=not self.overlapping)
 
     def _norm(self, x: Tensor) -> Tensor:
+        if self.lrn is None:
+            return x
         constants = {name: self.lrn[name] for name in ("k", "n", "alpha", "beta")}
         return lrn(x, **constants, towers=1 if self.lrn["across_towers"] else self._towers_here)
 
@@ -172,10 +212,16 @@ def _check(
         raise InputError(what, "change model.crop or model.padding")
 
 
-def _check_place(place: Place, towers: int, lrn: Mapping[str, Any]) -> None:
+def _check_pools(overlapping: bool, maps: Mapping[str, int]) -> None:
+    if not overlapping and not (maps["conv2"] and maps["conv5"]):
+        what = "model.overlapping=false needs conv2 and conv5: else 6×6 does not come out"
+        raise InputError(what, "give them maps, or model.overlapping=true")
+
+
+def _check_place(place: Place, towers: int, lrn: Mapping[str, Any] | None) -> None:
     if towers % place.towers:
         what = f"model.towers is {towers}: the net cannot be cut in {place.towers}"
         raise InputError(what, "launcher.towers=1, or a model of two towers")
-    if place.towers > 1 and lrn["across_towers"]:
+    if place.towers > 1 and lrn and lrn["across_towers"]:
         what = "model.lrn.across_towers mixes maps of two towers, which are not in one process"
         raise InputError(what, "launcher.towers=1")

@@ -12,5 +12,8 @@ def spatial_norm(x: Tensor, k: float, size: int, alpha: float, beta: float) -> T
     """
     with torch.autocast(x.device.type, enabled=False):
         wide = x if x.dtype == torch.float64 else x.float()
-        squares = F.avg_pool2d(wide.square(), size, 1, size // 2, divisor_override=1)
+        if torch.compiler.is_exporting():  # to ONNX a divisor is lost on the way, without a word
+            squares = size**2 * F.avg_pool2d(wide.square(), size, 1, size // 2)
+        else:
+            squares = F.avg_pool2d(wide.square(), size, 1, size // 2, divisor_override=1)
         return (wide * (k + alpha * squares).pow(-beta)).to(x.dtype)

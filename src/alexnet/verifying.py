@@ -1,5 +1,6 @@
 """What lies on disk against what was written: every byte read again, every number made again."""
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from alexnet.checkpoint import load_model
 from alexnet.errors import InputError
 from alexnet.index import Index
 from alexnet.moments import NOTHING, Sums, colour_moments, load_moments, mean_image, sums_of_shard
@@ -46,6 +48,20 @@ def verify(pool: Executor, data: Path, index: Index) -> Iterator[str]:
                 yield from _moments(data / "moments", all_sums)
         except InputError as error:
             yield str(error)
+
+
+def verify_model(folder: Path) -> Iterator[str]:
+    """What is wrong with data/train: its model, sealed, and model.json, which repeats it."""
+    if not folder.exists():
+        return
+    try:
+        *_, described = load_model(folder)
+        if json.loads((folder / "model.json").read_bytes()) != described:
+            yield f"{folder / 'model.json'} is not that of its model; mend: dvc repro -f train"
+    except InputError as error:
+        yield str(error)
+    except (OSError, ValueError) as error:
+        yield f"{folder / 'model.json'} cannot be read: {error}; mend: dvc repro -f train"
 
 
 def _shards(pool: Executor, folder: Path) -> Iterator[Checked]:

@@ -1,0 +1,54 @@
+"""One line of figure 1: the four-layer net on CIFAR-10 at one rate → a CSV row an epoch."""
+
+import argparse
+import sys
+from itertools import repeat
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "src"))
+
+from alexnet.archives import open_raw
+from alexnet.cifar import TRAIN, read_pixels
+from alexnet.config import errors_in_one_line
+from alexnet.device import keep_freed_memory, pick_device
+from alexnet.figure1 import best_rate, read_errors, write_errors
+from alexnet.four_layers import FourLayers
+from alexnet.small_training import epochs, in_memory
+
+
+def main() -> None:
+    asked = _asked()
+    keep_freed_memory()
+    device = pick_device(asked.device)
+    images = in_memory(*read_pixels(open_raw("raw/cifar10", 0, None), TRAIN), device)
+    rates = read_errors(asked.sweep) if asked.sweep else {}
+    lr = best_rate(rates, asked.activation) if asked.sweep else asked.lr
+    net = FourLayers(asked.activation, normalised=False, seed=asked.seed).to(device)
+    errors = []
+    for error in epochs(net, images, repeat(lr, asked.epochs), asked.seed):
+        errors.append(error)
+        told = f"{asked.activation}, lr {lr:g}, epoch {len(errors)}"
+        print(f"{told}: training error {100 * error:.1f} %", flush=True)
+        if error <= asked.target:
+            break
+    write_errors(asked.out, asked.activation, lr, errors)
+
+
+def _asked() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("activation", choices=["relu", "tanh"])
+    parser.add_argument("out", type=Path, help="the CSV file")
+    rate = parser.add_mutually_exclusive_group(required=True)
+    rate.add_argument("--lr", type=float)
+    rate.add_argument("--sweep", type=Path, help="a folder of CSV files: the best rate among them")
+    parser.add_argument("--epochs", type=int, required=True, help="at most")
+    parser.add_argument("--target", type=float, default=0.0, help="training error that ends it")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="auto")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    with errors_in_one_line():
+        main()

@@ -1,0 +1,97 @@
+"""What `alexnet verify` and `alexnet doctor` look at, of the checkout and its configuration."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from alexnet import doctor, layouts
+from alexnet.archives import drawn_folder, open_raw
+from alexnet.config import Config, load_config, workers
+from alexnet.doctor import Finding
+from alexnet.errors import InputError
+from alexnet.explaining import changed_outputs
+from alexnet.index import load_index
+from alexnet.scratch import CHECKOUT
+from alexnet.verifying import verify, verify_model
+
+DATA = CHECKOUT / "data"
+UNSEALED = ("data/train", "data/evaluate", "metrics.json")  # the others tell of a change themselves
+
+
+def damage(parameters: list[str]) -> Iterator[str]:
+    """Whatever is under data/ and not as it was written."""
+    config = load_config(parameters)
+    with workers(config.executor) as pool:
+        yield from verify(pool, DATA, load_index(DATA / "index"))
+    yield from verify_model(DATA / "train")
+    for path in changed_outputs(CHECKOUT):
+        if path in UNSEALED:
+            yield f"{path} is not that of dvc.lock; mend: dvc repro"
+
+
+def wrong_md5(parameters: list[str]) -> Iterator[str]:
+    """The raw archives whose MD5 is not the one published."""
+    dataset = load_config(parameters).dataset
+    if dataset.drawn:
+        raise InputError("the miniature is drawn: nobody published its MD5", "dataset=ilsvrc2012")
+    root = _root(dataset)
+    known = list(layouts.check_md5(root))
+    if not known:
+        names = ", ".join(layouts.MD5)
+        raise InputError(f"{root} has no archive whose MD5 is published: {names}")
+    for name, expected, found in known:
+        if found != expected:
+            yield f"{name}: MD5 {found}, published is {expected}; mend: download it again"
+
+
+def findings(parameters: list[str]) -> Iterator[Finding]:
+    """What doctor tells, problems among it; none of them keeps it from the next."""
+    try:
+        config = load_config(parameters)
+    except InputError as error:
+        yield doctor.problem("parameters", error)
+    else:
+        yield from doctor.attempted("raw data", lambda: _raw(config.dataset))
+        yield from doctor.attempted("training", lambda: _training(config))
+    yield from doctor.machine()
+    yield from doctor.versions(CHECKOUT / "requirements.lock")
+
+
+def _raw(dataset: Any) -> Iterator[Finding]:
+    root = _root_if_drawn(dataset)
+    if root is None:
+        yield Finding("raw data", "the miniature, not drawn yet: dvc repro draws it")
+        return
+    layout = layouts.find_layout(root) if dataset.layout == "auto" else str(dataset.layout)
+    yield Finding("raw data", f"{layouts.DESCRIPTIONS[layout]} in {root}")
+    yield from doctor.attempted("data/index", lambda: doctor.drift(DATA, root))
+    index = layouts.read_index(root, layout, dataset.seed, dataset.held_out)
+    yield from doctor.raw(index)
+    yield from doctor.needs(index, doctor.tried(root, index, dataset), dataset, CHECKOUT)
+
+
+def _training(config: Config) -> Iterator[Finding]:
+    model = asdict(config.model)
+    del model["init_std"], model["init_bias"]
+    return doctor.training(model, config.recipe.batch_size)
+
+
+def raw_at_hand() -> Path | None:
+    """The raw data set, where params.yaml tells it and it is there; nothing is drawn."""
+    try:
+        return _root_if_drawn(load_config([]).dataset)
+    except InputError:
+        return None
+
+
+def _root_if_drawn(dataset: Any) -> Path | None:
+    """The raw data set; None where it is a miniature that nobody has drawn yet."""
+    if not dataset.drawn:
+        return _root(dataset)
+    folder = drawn_folder(dataset.root, dataset.seed, asdict(dataset.drawn))
+    return folder if folder.exists() else None
+
+
+def _root(dataset: Any) -> Path:
+    return open_raw(dataset.root, dataset.seed, asdict(dataset.drawn) if dataset.drawn else None)

@@ -1,0 +1,200 @@
+"""What each command of `alexnet` does: it asks the library, and shows what that found."""
+
+import sys
+from argparse import Namespace
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from alexnet.errors import InputError
+from alexnet.scratch import CHECKOUT
+from alexnet.screen import Screen, bar_if_slow, printable
+
+DATA = CHECKOUT / "data"
+
+
+def predict(arguments: Namespace) -> int:
+    """Print the likeliest labels of each photo; 1 if one could not be read."""
+    import torch
+
+    from alexnet import predicting, showing
+    from alexnet.device import pick_autocast, pick_device
+
+    net, moments, described = _model(arguments)
+    device = pick_device("auto")
+    mean = torch.from_numpy(moments.mean_image).to(device)
+    names = sys.stdin.read().splitlines() if arguments.photos == ["-"] else arguments.photos
+    photos = list(predicting.photos_in(map(Path, names)))
+    rule = predicting.Rule(described["input"]["resample"], not arguments.as_stored)
+    how = rule, arguments.batch, arguments.top, arguments.center
+    screen, refused = Screen(), 0
+    with (
+        pick_autocast(described["recipe"]["precision"], device),
+        bar_if_slow(len(photos), "predict") as advance,
+    ):
+        for answer in predicting.answers(net.to(device), mean, photos, *how):
+            if isinstance(answer, predicting.Refused):
+                refused += 1
+                print(f"{printable(str(answer.photo))}: {answer.why}", file=sys.stderr)
+            elif arguments.json:
+                print(showing.as_json(answer, described["synsets"]))
+            else:
+                screen.print(showing.heading(answer), soft_wrap=True)
+                screen.print(showing.as_table(answer, described["synsets"]))
+            advance(1)
+    return 1 if refused or not photos else 0
+
+
+def inspect(arguments: Namespace) -> int:
+    """Print what a stage made, and draw it where pictures are asked for."""
+    tables, pictures = INSPECTED[arguments.what](arguments)
+    screen = Screen()
+    for table in tables:
+        screen.print(table)
+    if arguments.pictures:
+        for name, png in pictures().items():
+            print(_written(arguments.pictures, name, png))
+    return 0
+
+
+Seen = tuple[Iterable[RenderableType], Callable[[], Mapping[str, bytes]]]
+
+
+def _index(arguments: Namespace) -> Seen:
+    from alexnet import inspecting
+
+    return inspecting.index_tables(DATA / "index"), dict
+
+
+def _shards(arguments: Namespace) -> Seen:
+    from alexnet import inspecting
+    from alexnet.index import load_index
+
+    folders = [DATA / "shards" / split for split in load_index(DATA / "index").splits]
+    tables = (table for folder in folders for table in inspecting.shards_tables(folder))
+    return tables, lambda: {folder.name: inspecting.contact_sheet(folder) for folder in folders}
+
+
+def _moments(arguments: Namespace) -> Seen:
+    from alexnet import inspecting
+
+    return [inspecting.moments_table(DATA / "moments")], lambda: inspecting.moments_pictures(DATA)
+
+
+def _network(arguments: Namespace) -> Seen:
+    from alexnet import layers
+
+    net, _, described = _model(arguments)
+    return layers.model_tables(net, described), lambda: layers.model_pictures(net)
+
+
+INSPECTED: dict[str, Callable[[Namespace], Seen]] = {
+    "index": _index,
+    "shards": _shards,
+    "moments": _moments,
+    "model": _network,
+}
+
+
+def explain(arguments: Namespace) -> int:
+    """Print what a metric rests on; 1 if any of it has changed since."""
+    from alexnet import links
+    from alexnet.checkups import raw_at_hand
+    from alexnet.explaining import explain
+
+    link = explain(CHECKOUT, arguments.metric, raw_at_hand())
+    if arguments.json:
+        print(links.as_json(link))
+    else:
+        Screen().print(links.as_tree(link))
+        print(f"explain: {links.summary(link)}")
+    return 0 if link.whole else 1
+
+
+def export(arguments: Namespace) -> int:
+    """Write a model as a graph that others run, compared with the original."""
+    import torch
+
+    from alexnet import exporting
+
+    asked = {kind: getattr(arguments, kind) for kind in exporting.KINDS}
+    for kind in (kind for kind, path in asked.items() if path):
+        exporting.check_needed(kind)
+    net, moments, described = _model(arguments)
+    mean = torch.from_numpy(moments.mean_image)
+    for kind, path in asked.items():
+        if path:
+            apart = exporting.export(path, kind, net, mean, described, arguments.ten_views)
+            size = path.stat().st_size / 1e6
+            told = f"no probability differs by more than {apart:.1g} from the original's"
+            print(f"{path}: {size:,.1f} MB; {told}", flush=True)
+    return 0
+
+
+def compare(arguments: Namespace) -> int:
+    """Print this run's errors beside the paper's; or write them into the README."""
+    from alexnet import comparing
+
+    found = comparing.comparison(CHECKOUT)
+    if arguments.readme:
+        comparing.write_readme(CHECKOUT / "README.md", found)
+    elif arguments.markdown:
+        print(comparing.comparison_markdown(found))
+    else:
+        Screen().print(comparing.comparison_table(found))
+    return 0
+
+
+def verify(arguments: Namespace) -> int:
+    """Read all of data/ again, or with --md5 all of the raw archives; 1 if anything is wrong."""
+    from alexnet import checkups
+
+    md5 = arguments.md5
+    look = checkups.wrong_md5 if md5 else checkups.damage
+    problems = 0
+    for problem in look(arguments.parameters):
+        print(problem, flush=True)
+        problems += 1
+    whole = "archives are as published" if md5 else "data/ is as it was written"
+    counted = f"{problems} {'problem' if problems == 1 else 'problems'}"
+    print(f"verify: {counted if problems else whole}")
+    return 1 if problems else 0
+
+
+def doctor(arguments: Namespace) -> int:
+    """What is there, what the run would need, what is to be mended; 1 if anything is."""
+    from alexnet import checkups
+
+    found = list(checkups.findings(arguments.parameters))
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for each in found:
+        table.add_row(Text(each.name), Text(each.value, style="red" if each.mend else ""))
+    Screen().print(table)
+    problems = [each for each in found if each.mend]
+    for each in problems:
+        print(f"problem: {each.name}: {each.value}; mend: {each.mend}")
+    return 1 if problems else 0
+
+
+def _model(arguments: Namespace) -> Any:
+    """The net, moments and description of the model that is asked for, or of this checkout's."""
+    from alexnet.checkpoint import MODEL, load_model
+
+    path = arguments.model or DATA / "train" / MODEL
+    if not path.exists():
+        raise InputError(f"there is no model {path}", "dvc repro, or --model FILE")
+    return load_model(path)
+
+
+def _written(folder: Path, name: str, png: bytes) -> Path:
+    path = folder / f"{name}.png"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(png)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}", "name another folder") from None
+    return path
