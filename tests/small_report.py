@@ -48,9 +48,9 @@ STAGES = [
     Stage("resize", "square", ("archives", "index"), [("data/shards", "a81b77d0")]),
     Stage("moments", "mean", ("resize",), [("data/moments", "5c0e9f41")]),
     Stage("train", "net", ("index", "resize", "moments"), [("data/train", "d2247b6a")]),
-    Stage("evaluate", "views", ("train",), [("data/evaluate", "0b91e3f7"), ("metrics", "77c2a4d9")]),
+    Stage("evaluate", "views", ("train",), [("predictions", "0b91e3f7"), ("metrics", "77c2a4d9")]),
     Stage("report", "page", ("index", "resize", "moments", "train", "evaluate"), []),
-]  # fmt: skip
+]
 CODES = [
     {"code": code, "bits": str(bits), "candidates": str(candidates), "recall": f"{recall:.6f}"}
     for code, better in (("auto-encoder", 0.2), ("hyperplanes", 0))

@@ -3,13 +3,14 @@ of a desk, by day and by night."""
 
 import shutil
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-from small_report import REPORT
 
 from alexnet.report import render
+from small_report import REPORT
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -123,8 +124,8 @@ def test_every_word_stands_out_from_what_is_behind_it(opened: Any) -> None:
 
 
 def test_the_contrast_test_sees_grey_on_grey(opened: Any) -> None:
-    opened.evaluate("document.body.append(Object.assign(document.createElement('p'), "
-                    "{id: 'faint', innerText: 'faint', style: 'color: #888; background: #999'}))")  # fmt: skip
+    opened.evaluate("""document.body.append(Object.assign(document.createElement("p"),
+        {id: "faint", innerText: "faint", style: "color: #888; background: #999"}))""")
     assert opened.evaluate(FAINT) == ["1.24 faint"]
     opened.evaluate("document.getElementById('faint').remove()")
 
@@ -135,7 +136,7 @@ def test_headings_step_down_in_order_and_pictures_have_words(opened: Any) -> Non
     )
     assert levels[0] == 1
     assert levels.count(1) == 1
-    assert all(b <= a + 1 for a, b in zip(levels, levels[1:], strict=False))
+    assert all(b <= a + 1 for a, b in pairwise(levels))
     assert opened.evaluate("[...document.images].filter((i) => !i.alt).length") == 0
 
 

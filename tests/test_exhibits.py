@@ -1,19 +1,18 @@
 """Which records are shown, against what the files say of them."""
 
 import csv
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from conftest import random_images, write_split
 
 from alexnet import exhibits
 from alexnet.batches import Chances, choose
 from alexnet.index import ROW, Index, Synset
-from alexnet.shards import Shards
 from alexnet.sharding import write_manifest
+from alexnet.shards import Shards
+from conftest import random_images, write_split
 
 LABELS = [n % 5 for n in range(20)]
 
@@ -28,7 +27,7 @@ def index() -> Index:
 
 
 def rows(*told: tuple[int, int, str]) -> list[dict[str, str]]:
-    """Rows of predictions.csv: record, most probable label, its probability; the next label is +1."""
+    """Rows of predictions.csv: record, most probable label and its probability; then label + 1."""
     return [
         {
             "record": str(record),

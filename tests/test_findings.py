@@ -31,7 +31,8 @@ def test_every_file_with_a_hash_is_an_output_of_its_stage() -> None:
 
 
 def test_settings_are_told_under_dotted_names() -> None:
-    nested = {"model": {"lrn": {"k": 2.0, "across_towers": False}, "padding": [0, 3]}, "plateau": {}}
+    lrn = {"k": 2.0, "across_towers": False}
+    nested = {"model": {"lrn": lrn, "padding": [0, 3]}, "plateau": {}}
     assert list(_settings(nested)) == [
         ("model.lrn.k", "2.0"),
         ("model.lrn.across_towers", "false"),

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from small_report import REPORT, RESULT, history, noise, predictions, queries, shelves
 
 from alexnet import pictures
 from alexnet.comparing import Row
@@ -19,6 +18,7 @@ from alexnet.dag import Stage
 from alexnet.exhibits import OddFile
 from alexnet.report import render, write_report
 from alexnet.results import wilson
+from small_report import REPORT, RESULT, history, noise, predictions, queries, shelves
 
 HOSTILE = """<script>alert("1")</script> & 'x' <img src=http://a.b/c> {{ 7 * 7 }}"""
 VOID = {"img", "meta", "source", "br", "hr", "link", "input"}
@@ -188,7 +188,7 @@ def test_the_dag_has_every_stage_with_its_hashes_and_every_line(page: Page) -> N
     told = "".join(section.split())
     wanted = "archivesasdownloaded94.6MBtrain.tarindexwhere3f9a1c2edata/indexresizesquarea81b77d0"
     wanted += "data/shardsmomentsmean5c0e9f41data/momentstrainnetd2247b6adata/trainevaluateviews"
-    wanted += "0b91e3f7data/evaluate77c2a4d9metricsreportpage"
+    wanted += "0b91e3f7predictions77c2a4d9metricsreportpage"
     assert wanted in told
     lines = sum(len(stage.reads) for stage in REPORT.stages)
     assert len(page.named("path")) == lines
@@ -211,7 +211,8 @@ def test_mistakes_are_counted(page: Page) -> None:
 
 
 def test_neighbours_of_the_querys_class_are_marked_and_counted(page: Page) -> None:
-    assert len([a for a in page.named("li") if a.get("class") == "same"]) == (5 + 4 + 3) + (0 + 1 + 2)
+    same = [attributes for attributes in page.named("li") if attributes.get("class") == "same"]
+    assert len(same) == (5 + 4 + 3) + (0 + 1 + 2)
     assert "Of the 18 neighbours by the last hidden layer 12 are" in page.text
     assert "of those by pixels 3:" in page.text
     assert page.text.count("5 of 6 of its class") == page.text.count("0 of 6 of its class") == 1

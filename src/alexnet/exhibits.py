@@ -14,8 +14,8 @@ from alexnet.figures import Guess
 from alexnet.index import Index
 from alexnet.pictures import Floats, Pixels
 from alexnet.recipe import recipe_of
-from alexnet.sheets import PATCHES, Places
 from alexnet.shards import Shards
+from alexnet.sheets import PATCHES, Places
 
 PREDICTIONS = 8  # as many as the paper's figure 4 has
 MISTAKES = 8

@@ -68,7 +68,6 @@ TITLES = {
     "folder": "a folder of photos",
 }
 HARDEST = 10  # classes that are told
-TOP = ("top1", "top5")
 PLACES = ("first", "second", "third", "fourth", "fifth")
 NUMBERS = ("one", "two", "three", "four", "five")
 
@@ -142,13 +141,15 @@ def _uris(report: Report, theme: Theme) -> dict[str, str]:
 
 
 def _errors(result: Result) -> list[tuple[str, str, list[Figure]]]:
-    """Rows of this run: by what rule, on what, top-1 and top-5 error; the last: those of a guess."""
+    """Of each rule, and of guessing: its name, which images, top-1 and top-5 error."""
     run, classes = result["run"], result["run"]["classes"]
     images = f"{run['dataset']} {run['split']}, {result['images']:,} images"
-    rows = [
-        (name, images, [Figure(result[f"{rule}{k}_error"], interval(result, f"{rule}{k}")) for k in TOP])
-        for rule, name in (("", "Ten views"), ("center_", "Centre view"))
-    ]
+    rows = []
+    for rule, name in (("", "Ten views"), ("center_", "Centre view")):
+        both = f"{rule}top1", f"{rule}top5"
+        rows.append(
+            (name, images, [Figure(result[f"{k}_error"], interval(result, k)) for k in both])
+        )
     guessing = [Figure(100 * (1 - min(k, classes) / classes)) for k in (1, 5)]
     return [*rows, ("Guessing", f"{classes:,} classes", guessing)]
 
@@ -177,7 +178,8 @@ def _steps(run: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What to type to have the same again, and why."""
     names = ("dataset", "model", "recipe", "lr", "seed")
     chosen = " ".join(f"-S {name}={run[name]}" for name in names)
-    where = "" if run["dataset"] == "miniature" else "export IMAGENET_ROOT=/where/the/archives/are\n"
+    drawn = run["dataset"] == "miniature"
+    where = "" if drawn else "export IMAGENET_ROOT=/where/the/archives/are\n"
     return [
         ("From a bare machine: the environment, then every stage, by what params.yaml says.",
          f"{where}make repro"),
