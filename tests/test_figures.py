@@ -88,6 +88,42 @@ def test_a_kernel_of_one_value_is_grey() -> None:
     assert (np.asarray(picture)[:66, :66] == 128).all()
 
 
+def coloured(*colours: tuple[float, float, float]) -> npt.NDArray[np.float64]:
+    """A kernel for each colour: all of that colour, but of another strength at each place."""
+    strengths = np.random.default_rng(0).normal(size=(len(colours), 1, 11, 11))
+    return np.array(colours)[:, :, None, None] * strengths
+
+
+def test_colour_index_is_the_share_of_energy_off_the_grey_axis() -> None:
+    kernels = coloured((1, 1, 1), (1, -1, 0), (1, 0, 0), (2, 2, -1), (0, 0, 0))
+    assert pictures.colour_index(kernels) == pytest.approx([0, 1, 2 / 3, 2 / 3, 0])
+    noise = np.random.default_rng(1).normal(size=(3, 3, 11, 11)).astype(np.float32)
+    for kernel, index in zip(noise, pictures.colour_index(noise), strict=True):
+        across = 0.0
+        for y, x in np.ndindex(11, 11):
+            red, green, blue = (float(c) for c in kernel[:, y, x])
+            across += ((red - green) ** 2 + (green - blue) ** 2 + (blue - red) ** 2) / 3
+        assert index == pytest.approx(across / float(np.square(kernel.astype(float)).sum()))
+
+
+def test_each_tower_is_told_its_own_colour_index() -> None:
+    grey, chromatic = coloured(*[(1, 1, 1)] * 12), coloured(*[(1, 0, -1)] * 12)
+    weights = np.concatenate([grey, chromatic])
+    assert pictures.tower_colours(weights) == pytest.approx([0, 1])
+    assert pictures.tower_colours(weights[::-1]) == pytest.approx([1, 0])
+    assert pictures.tower_colours(weights, towers=1) == pytest.approx([0.5])
+    sheet = np.asarray(pictures.kernels_picture(weights))
+    other = np.asarray(pictures.kernels_picture(weights[::-1]))
+    font = sheet.shape[1] // 38
+    for n, index in enumerate((0, 1)):
+        strip = Image.new("RGB", (sheet.shape[1], 3 * font // 2), LIGHT.paper)
+        words = f"Tower {n + 1}: colour index {index:.2f}"
+        pictures.write(strip, (0, 0), words, font, LIGHT.muted)
+        y = n * (sheet.shape[0] + 4 * font // 5) // 2
+        assert np.array_equal(sheet[y : y + font], np.asarray(strip)[:font]), words
+        assert not np.array_equal(other[y : y + font], np.asarray(strip)[:font])
+
+
 def relit_by_hand(image: npt.NDArray[np.uint8], axis: int, alpha: float) -> npt.NDArray[np.uint8]:
     moved = np.zeros_like(image)
     for y, x, c in np.ndindex(image.shape):
@@ -139,6 +175,15 @@ def test_curves_hold_the_history_and_mark_the_drop() -> None:
     for axes in (upper, lower):
         assert [mark.get_xdata() for mark in axes.lines[2:]] == [[2, 2]]
     assert [text.get_text() for text in upper.texts] == ["lr 0.001"]
+    assert {text.get_text(): text.xy for text in lower.texts} == {"50.0": (3, 50), "25.0": (3, 25)}
+
+
+def test_errors_that_meet_are_told_one_above_the_other() -> None:
+    history = [HISTORY[0], HISTORY[2] | {"top1_error": 0.004, "top5_error": 0.0}]
+    _, lower = figures.curves_figure(history, LIGHT).axes
+    below, above = sorted(lower.texts, key=lambda text: text.xy[1])
+    assert (below.get_text(), above.get_text()) == ("0.0", "0.4")
+    assert above.xy[1] - below.xy[1] > 0.07 * lower.get_ylim()[1]
 
 
 def test_predictions_colour_the_true_label_alone() -> None:

@@ -17,7 +17,7 @@ from PIL import Image
 from alexnet.drawings import draw
 
 ROOT = Path(__file__).parents[1]
-STAGES = ["index", "resize", "moments", "train", "evaluate", "report"]
+STAGES = ["index", "resize", "moments", "train", "evaluate", "retrieve", "report"]
 TINY = [  # every kind of odd file in few images, a net of a sixteenth of the width
     ("conf/dataset/miniature.yaml", "classes", 3),
     ("conf/dataset/miniature.yaml", "train_per_class", 6),
@@ -38,6 +38,8 @@ ARTIFACTS = [
     "train/model.safetensors",
     "train/model.json",
     "evaluate/predictions.csv",
+    "retrieve/neighbours.csv",
+    "retrieve/codes.csv",
     "report/index.html",
     "report/kernels.png",
     "report/eigenpairs.png",
@@ -162,7 +164,7 @@ def test_a_stage_run_by_hand_gives_what_dvc_gave(checkout: Checkout) -> None:
 
 def test_a_rate_reruns_only_what_follows_from_it(checkout: Checkout) -> None:
     said = checkout.run("dvc", "exp", "run", "-S", "lr=0.02")
-    assert checkout.stages_run(said) == ["train", "evaluate", "report"]
+    assert checkout.stages_run(said) == ["train", "evaluate", "retrieve", "report"]
     assert yaml.safe_load((checkout.folder / "params.yaml").read_text())["lr"] == 0.02
     assert "initialized at 0.01" in (checkout.folder / "params.yaml").read_text()
     checkout.run("git", "checkout", "--", ".")

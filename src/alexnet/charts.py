@@ -53,7 +53,8 @@ def codes_figure(rows: Rows, theme: Theme) -> Figure:
     axes.set_title("Of the 10 nearest, found again, %")
     axes.set_xlabel("among so many, nearest by Hamming distance")
     axes.grid(axis="y")
-    axes.legend(loc="lower right", handlelength=2.4, labelspacing=0.35)
+    if rows:
+        axes.legend(loc="lower right", handlelength=2.4, labelspacing=0.35)
     return figure
 
 
@@ -108,5 +109,6 @@ def _contrast(one: Any, other: Any) -> float:
 
 
 def _luminance(colour: Any) -> float:
-    linear = ((np.array(to_rgb(colour)) + 0.055) / 1.055) ** 2.4
+    rgb = np.array(to_rgb(colour))
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     return float(linear @ (0.2126, 0.7152, 0.0722))

@@ -56,6 +56,7 @@ def entangled(matrix: Counts, most: int) -> list[int]:
 
     Where there are no more classes than that, all, in their order. Otherwise pairs are gone
     through by the number of images mistaken either way; each brings in what it has of new classes.
+    Without any mistake the first are as good as others.
     """
     if len(matrix) <= most:
         return list(range(len(matrix)))
@@ -69,4 +70,4 @@ def entangled(matrix: Counts, most: int) -> list[int]:
         known = [label for label in pair if label in chosen]
         at = chosen.index(known[0]) + 1 if known else len(chosen)
         chosen[at:at] = new
-    return chosen
+    return chosen or list(range(most))

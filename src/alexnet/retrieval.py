@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from alexnet.augment import CENTRE_VIEW, centre_view, views_of
-from alexnet.batches import squares
+from alexnet.augment import CENTRE_VIEW, views_of
+from alexnet.batches import Chances, batch_parts, choose, crops
 from alexnet.model import AlexNet
 from alexnet.progress import progress
 from alexnet.scratch import write_atomically
@@ -82,15 +82,14 @@ def search(
     Features are those of `hidden`, pixels the centre crop that the net saw, 0–255. Beside them the
     activations of the first `sample` training records, which were shuffled once for all.
     """
-    asked = list(_seen(net, val, queries, mean))
-    features = Nearest.of(torch.cat([features for _, features, _ in asked]))
-    pixels = Nearest.of(torch.cat([pixels for pixels, _, _ in asked]))
+    asked = [(some, patches.clone()) for patches, some, _ in _seen(net, val, queries, mean)]
+    features, pixels = (Nearest.of(torch.cat(some)) for some in zip(*asked, strict=True))
     first = torch.empty(min(sample, len(train)), net.neurons)
     with progress(len(train), "retrieve") as advance:
-        for crops, activations, part in _seen(net, train, train.records, mean):
+        for patches, activations, part in _seen(net, train, train.records, mean):
             records = torch.from_numpy(train.records[part])
             features = features.among(activations, records)
-            pixels = pixels.among(crops, records)
+            pixels = pixels.among(patches, records)
             kept = first[part]
             kept.copy_(activations[: len(kept)])
             advance(len(records))
@@ -112,15 +111,21 @@ def write_neighbours(path: Path, queries: Integers, found: Mapping[str, Nearest]
 def _seen(
     net: AlexNet, shards: Shards, records: Integers, mean: Tensor
 ) -> Iterator[tuple[Tensor, Tensor, slice]]:
-    """Of each batch the centre crops (n, 224 · 224 · 3) uint8, and what the net makes of them."""
+    """Of each batch the centre crops (n, 224 · 224 · 3) uint8, and what the net makes of them.
+
+    The crops are good until the next batch but one, as those of `batches.crops`.
+    """
     net.eval()
     top, left = views_of(net.crop)[CENTRE_VIEW]
+    under = mean[top : top + net.crop, left : left + net.crop]
+    places = torch.from_numpy(np.searchsorted(shards.records, records))
+    centre = choose(0, 0, len(records), Chances(net.crop, offsets=1, random_crops=False))
+    parts = batch_parts(len(records), BATCH)
     with _last_hidden(net) as outputs:
-        for images, part in squares(shards, records.tolist(), BATCH):
-            there = images.to(mean.device)
-            net(centre_view(there, mean, net.crop))
-            crops = there[:, top : top + net.crop, left : left + net.crop]
-            yield crops.flatten(1), F.relu(outputs.pop()).float(), part
+        for batch, part in crops(shards, replace(centre, order=places), parts, net.crop, pin=False):
+            there = batch.to(mean.device)
+            net((there.float() - under).permute(0, 3, 1, 2))
+            yield there.flatten(1), F.relu(outputs.pop()).float(), part
 
 
 @contextmanager

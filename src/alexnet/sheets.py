@@ -19,6 +19,7 @@ PATCHES = 4  # that a sheet has room for
 FRAMES = ("#e8453c", "#2f9e44", "#3b7de0", "#d99a00")  # of the patches, on any photo
 
 TILE, BAR = 128, 8  # a neighbour's side, and what lies under one of the query's class
+COLUMNS = 6  # of neighbours, as in the paper's figure
 ROW = LINE + TILE + BAR + GAP  # title and neighbours in one space
 QUERY = 2 * ROW - LINE - GAP
 
@@ -105,13 +106,12 @@ def _told(
 def neighbours_picture(queries: Sequence[Neighbourhood], theme: Theme = LIGHT) -> Image.Image:
     """Fig. 4, right: each query, the training images nearest in features, below those in pixels.
 
-    Features are the activations of the last hidden layer. Under a neighbour of the query's class
-    lies a bar, and how many there are is told.
+    Features are the activations of the last hidden layer; of neighbours there is room for six.
+    Under one of the query's class lies a bar, and how many there are is told.
     """
-    most = max((len(found) for _, *both in queries for found in both), default=0)
     block, indent = 2 * ROW + 3 * GAP, QUERY + 2 * GAP
     sheet = Image.new(
-        "RGB", (indent + most * (TILE + GAP) - GAP, len(queries) * block - 3 * GAP), theme.paper
+        "RGB", (indent + COLUMNS * (TILE + GAP) - GAP, len(queries) * block - 3 * GAP), theme.paper
     )
     for n, (query, *both) in enumerate(queries):
         top = n * block

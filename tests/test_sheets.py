@@ -1,0 +1,98 @@
+"""Sheets of photographs are searched for each picture that must stand in them, pixel by pixel."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from alexnet import sheets
+from alexnet.pictures import DARK, LIGHT, Pixels, Theme
+from alexnet.sheets import Neighbourhood, Tile
+from test_figures import packed, places
+
+TOPS, LEFTS = np.array([0, 3, 31, 8, 20]), np.array([31, 2, 0, 16, 20])
+SHIFTS = np.array([[9.0, -8, 7], [0, 0, 0], [-300, 300, 0.4], [2, 2, 2], [1, 1, 1]])
+
+
+@pytest.fixture(scope="module")
+def photo() -> Pixels:
+    return np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("crop", [224, 227])
+def test_patches_reflections_and_relit_copies_stand_in_rows(photo: Pixels, crop: int) -> None:
+    tops, lefts = np.minimum(TOPS, 256 - crop), np.minimum(LEFTS, 256 - crop)
+    sheet = packed(sheets.augmentation_picture(photo, tops, lefts, SHIFTS, crop))
+    found = []
+    for top, left, shift in list(zip(tops, lefts, SHIFTS, strict=True))[:4]:
+        patch = photo[top : top + crop, left : left + crop]
+        lit = np.array([round(min(255, max(0, v + s))) for v in range(256) for s in shift])
+        relit = lit.reshape(256, 3)[patch, np.arange(3)].astype(np.uint8)
+        assert (relit != patch).any() == shift.any()
+        found.append([places(sheet, tile)[-1] for tile in (patch, patch[:, ::-1], relit)])
+    rows = [sorted({y for _, y in (column[n] for column in found)}) for n in (1, 2)]
+    assert [len(row) for row in rows] == [1, 1]
+    assert rows[0] < rows[1]
+    columns = [column[1][0] for column in found]
+    assert columns == [column[2][0] for column in found] == sorted(set(columns))
+    assert all(column[0][1] < column[1][1] for n, column in enumerate(found) if n != 1)
+
+
+def test_frames_mark_the_patches_on_the_photo(photo: Pixels) -> None:
+    """One alone: its frame lies just inside the patch, at twice the size, in its colour."""
+    sheet = np.asarray(sheets.augmentation_picture(photo, TOPS[:1], LEFTS[:1], SHIFTS[:1], 224))
+    expected = photo.repeat(2, axis=0).repeat(2, axis=1)
+    inside = expected[5:443, 67:505].copy()
+    expected[:448, 62:510] = tuple(bytes.fromhex(sheets.FRAMES[0][1:]))
+    expected[5:443, 67:505] = inside
+    assert np.array_equal(sheet[sheets.LINE : sheets.LINE + 512, :512], expected)
+
+
+def tile(colour: str, label: int) -> Tile:
+    return Tile(np.asarray(Image.new("RGB", (256, 256), colour)), label, f"${label}_{{, other")
+
+
+@pytest.mark.parametrize("theme", [LIGHT, DARK])
+def test_neighbours_stand_in_order_and_those_of_its_class_on_a_bar(theme: Theme) -> None:
+    features = [tile(f"#1000{n}0", 3 if n != 2 else 4) for n in range(6)]
+    pixels = [tile(f"#2000{n}0", 3 if n == 5 else 7) for n in range(6)]
+    both = [Neighbourhood(tile("#300000", 3), features, pixels)] * 2
+    sheet = packed(sheets.neighbours_picture(both, theme))
+    bar = int(theme.pair[0][1:], 16)
+    tops = []
+    for code, kind, same in (
+        (0x100000, features, [1, 1, 0, 1, 1, 1]),
+        (0x200000, pixels, [0] * 5 + [1]),
+    ):
+        spots = [np.argwhere(sheet == code + 16 * n) for n in range(len(kind))]
+        assert all(len(spot) == 2 * sheets.TILE**2 for spot in spots)
+        lefts, lows = [spot[:, 1].min() for spot in spots], [spot[:, 0].min() for spot in spots]
+        assert lefts == sorted(set(lefts))
+        assert len(set(lows)) == 1
+        tops.append(lows[0])
+        under = [sheet[lows[0] + sheets.TILE + 1, left + sheets.TILE // 2] for left in lefts]
+        assert [at == bar for at in under] == [bool(each) for each in same]
+    assert tops == sorted(tops)
+    query = np.argwhere(sheet == 0x300000)
+    assert len(query) == 2 * sheets.QUERY**2
+    assert query[:, 1].max() < np.argwhere(sheet == 0x100000)[:, 1].min()
+
+
+def test_how_many_are_of_its_class_is_told() -> None:
+    """The titles differ where the counts do, and nowhere else."""
+    one, none = ([tile("#100000", label)] * 2 for label in (3, 4))
+    same, other = (
+        np.asarray(sheets.neighbours_picture([Neighbourhood(tile("#300000", 3), near, none)]))
+        for near in (one, none)
+    )
+    rows = np.flatnonzero((same != other).any(axis=(1, 2)))
+    assert rows.min() < sheets.LINE
+    assert rows.max() < sheets.ROW, "the row of pixel neighbours is the same"
+
+
+def test_no_query_and_no_patch_is_an_empty_sheet(photo: Pixels) -> None:
+    nothing = np.array([], int)
+    sheets.augmentation_picture(photo, nothing, nothing, np.zeros((0, 3)), 224)
+    alone = sheets.neighbours_picture([Neighbourhood(tile("#300000", 3), [], [])])
+    assert alone.width >= sheets.QUERY
