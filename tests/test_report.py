@@ -150,7 +150,7 @@ def test_the_results_stand_with_their_intervals_and_what_a_guess_would_give(page
 
 def test_the_papers_tables_stand_with_ours_where_it_was_run(page: Page) -> None:
     assert ["SIFT + FVs", "45.7 / 25.7", "–"] in page.rows
-    ours = "41.2 (40.8–41.7) / 18.5 (18.2–18.9)"
+    ours = "41.2\N{NO-BREAK SPACE}(40.8–41.7) / 18.5\N{NO-BREAK SPACE}(18.2–18.9)"
     assert ["1 CNNilsvrc2012 val", "40.7 / 18.2", ours] in page.rows
     assert ["5 CNNs", "38.1 / 16.4", "not yet run"] in page.rows
     assert ["on one GPU", "+1.7 / +1.2", "not yet run"] in page.rows

@@ -31,7 +31,7 @@ STAGES = (  # (name, what it does, what it reads as dvc.yaml tells it, files tha
      ("moments/mean_image.npy", "moments/moments.json")),
     ("train", "the net, from random weights", ("index", "resize", "moments"),
      ("train/model.safetensors", "train/model.json")),
-    ("evaluate", "ten views of each test image", ("resize", "train"),
+    ("evaluate", "ten views of each test image", ("index", "resize", "train"),
      ("evaluate/predictions.csv",)),
     ("retrieve", "what its last hidden layer finds alike", ("resize", "train"),
      ("retrieve/neighbours.csv", "retrieve/codes.csv")),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -72,10 +72,37 @@ PLACES = ("first", "second", "third", "fourth", "fifth")
 NUMBERS = ("one", "two", "three", "four", "five")
 
 
+class Drawn(NamedTuple):
+    """The figures by name, in the colours of one theme: PNG files, and sheets of photographs."""
+
+    diagrams: dict[str, bytes]
+    sheets: dict[str, Image.Image]
+
+
 def render(report: Report) -> str:
     """The page: HTML with every picture, style and number inside it; it asks for nothing else."""
+    return _page(report, _drawn(report, LIGHT), _drawn(report, DARK))
+
+
+def write_report(folder: Path, report: Report) -> None:
+    """Write index.html and the figures as PNG files into `folder`, made where missing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    light = _drawn(report, LIGHT)
+    images, truths, guesses = zip(*report.predictions, strict=True)
+    pngs = {
+        "predictions": figures.predictions_picture(np.stack(images), truths, guesses),
+        **light.diagrams,
+        **{name: pictures.png_bytes(sheet) for name, sheet in light.sheets.items()},
+    }
+    for name, png in pngs.items():
+        (folder / f"{name}.png").write_bytes(png)
+    html = _page(report, light, _drawn(report, DARK))
+    (folder / "index.html").write_text(html, encoding="utf-8")
+
+
+def _page(report: Report, *drawn: Drawn) -> str:
     run = report.result["run"]
-    light, dark = (_uris(report, theme) for theme in (LIGHT, DARK))
+    light, dark = map(_uris, drawn)
     return page(
         report=report,
         title=TITLES.get(run["dataset"], run["dataset"]),
@@ -99,45 +126,27 @@ def render(report: Report) -> str:
     )
 
 
-def write_report(folder: Path, report: Report) -> None:
-    """Write index.html and the figures as PNG files into `folder`, made where missing."""
-    folder.mkdir(parents=True, exist_ok=True)
-    images, truths, guesses = zip(*report.predictions, strict=True)
-    pngs = {
-        "predictions": figures.predictions_picture(np.stack(images), truths, guesses),
-        **_diagrams(report, LIGHT),
-        **{name: pictures.png_bytes(sheet) for name, sheet in _sheets(report, LIGHT).items()},
-    }
-    for name, png in pngs.items():
-        (folder / f"{name}.png").write_bytes(png)
-    (folder / "index.html").write_text(render(report), encoding="utf-8")
-
-
-def _diagrams(report: Report, theme: Theme) -> dict[str, bytes]:
-    """The figures of lines, bars and large pixels as PNG files by name, in `theme`'s colours."""
+def _drawn(report: Report, theme: Theme) -> Drawn:
+    small, pairs = shrunk(report.photo, 144), (report.eigenvalues, report.eigenvectors)
     kernels = pictures.kernels_picture(report.conv1, report.towers, theme)
-    return {
+    diagrams = {
         "codes": charts.codes_picture(report.codes, theme),
         "confusion": charts.confusion_picture(report.confusion, report.words, theme),
         "curves": figures.curves_picture(report.history, theme),
-        "eigenpairs": figures.eigenpairs_picture(report.eigenvalues, report.eigenvectors, theme),
+        "eigenpairs": figures.eigenpairs_picture(*pairs, theme),
         "kernels": pictures.png_bytes(kernels),
     }
-
-
-def _sheets(report: Report, theme: Theme) -> dict[str, Image.Image]:
-    """The figures made of photographs, by name."""
-    small, pairs = shrunk(report.photo, 144), (report.eigenvalues, report.eigenvectors)
-    return {
+    photographs = {
         "augmentation": sheets.augmentation_picture(report.photo, *report.draws, theme),
         "relit": pictures.relit_picture(small, *pairs, theme),
     }
+    return Drawn(diagrams, photographs)
 
 
-def _uris(report: Report, theme: Theme) -> dict[str, str]:
-    """All of them as data URIs: as PNG files the photographs alone would outweigh the page."""
-    diagrams = {name: png_file_uri(png) for name, png in _diagrams(report, theme).items()}
-    return diagrams | {name: jpeg_uri(sheet) for name, sheet in _sheets(report, theme).items()}
+def _uris(drawn: Drawn) -> dict[str, str]:
+    """As data URIs: as PNG files the photographs alone would outweigh the rest of the page."""
+    diagrams = {name: png_file_uri(png) for name, png in drawn.diagrams.items()}
+    return diagrams | {name: jpeg_uri(sheet) for name, sheet in drawn.sheets.items()}
 
 
 def _errors(result: Result) -> list[tuple[str, str, list[Figure]]]:
