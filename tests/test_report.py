@@ -214,7 +214,7 @@ def test_neighbours_of_the_querys_class_are_marked_and_counted(page: Page) -> No
     same = [attributes for attributes in page.named("li") if attributes.get("class") == "same"]
     assert len(same) == (5 + 4 + 3) + (0 + 1 + 2)
     assert "Of the 18 neighbours by the last hidden layer 12 are" in page.text
-    assert "of those by pixels 3:" in page.text
+    assert "of those by pixels 3." in page.text
     assert page.text.count("5 of 6 of its class") == page.text.count("0 of 6 of its class") == 1
 
 
