@@ -17,8 +17,7 @@ test: $(VENV)/made
 check: $(VENV)/made
 	ruff check
 	ruff format --check
-	mypy --strict src stages benchmarks
-	mypy --strict experiments/cifar10
+	mypy --strict src stages benchmarks experiments
 	@echo "$$(cat src/alexnet/*.py stages/*.py | wc -l) lines in src and stages"
 
 bench: $(BENCH)/made  # make bench ARGS=--quick

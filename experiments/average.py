@@ -17,7 +17,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("row", help='of the comparison, such as "5 CNNs"')
     parser.add_argument("out", type=Path, help="the JSON file")
-    parser.add_argument("members", type=Path, nargs="+", help="what the evaluate stage left of each")
+    parser.add_argument("members", type=Path, nargs="+", help="of each its evaluate/")
     asked = parser.parse_args()
     _, result = ensemble(asked.members, asked.row)
     asked.out.parent.mkdir(parents=True, exist_ok=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from dataclasses import asdict
+from functools import partial
 
 import torch
 from rich.console import Console
@@ -21,32 +22,33 @@ from alexnet.results import errors_table, result_of, run_of, write_result
 from alexnet.scratch import emptied
 from alexnet.towers import Place
 
-DATA = Path("data")
+MAIN = Path("data")  # the run whose errors stand in metrics.json
 
 
 @stage
 def main(config: Config) -> None:
     how = asdict(config.launcher)
     del how["checkpoint_steps"]
-    launched(Launch(**how), work)
+    launched(Launch(**how), partial(work, Path(config.data), Path(config.into)))
 
 
-def work(place: Place, device: torch.device) -> None:
+def work(data: Path, into: Path, place: Place, device: torch.device) -> None:
     """What is done in each process."""
     keep_freed_memory()
-    net, moments, described = load_model(DATA / "train", place)
-    index = load_index(DATA / "index")
-    split, shards = choose_split(DATA, index, described)
+    net, moments, described = load_model(into / "train", place)
+    index = load_index(data / "index")
+    split, shards = choose_split(data, index, described)
     mean = torch.from_numpy(moments.mean_image).to(device)
     with pick_autocast(described["recipe"]["precision"], device):
         predictions = predict(net.to(device), shards, mean)
     if not place.first:
         return
     result = result_of(counts_of(predictions), len(shards), run_of(described, split))
-    folder = emptied(DATA / "evaluate")
+    folder = emptied(into / "evaluate")
     write_predictions(folder, predictions, index.splits[split], index.synsets)
-    for path in (folder / "result.json", Path("metrics.json")):
-        write_result(path, result)
+    write_result(folder / "result.json", result)
+    if into == MAIN:
+        write_result(Path("metrics.json"), result)
     Console().print(errors_table(result))
 
 

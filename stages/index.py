@@ -21,7 +21,7 @@ def main(config: Config) -> None:
     layout = layouts.find_layout(root) if dataset.layout == "auto" else str(dataset.layout)
     print(f"index: {layouts.DESCRIPTIONS[layout]} in {root}", flush=True)
     index = layouts.read_index(root, layout, dataset.seed, dataset.held_out)
-    save_index(index, emptied(Path("data/index")))
+    save_index(index, emptied(Path(config.data, "index")))
     images = ", ".join(f"{len(rows):,} {split}" for split, rows in index.splits.items())
     order = layouts.label_order(index)
     print(f"index: {images} images of {len(index.synsets):,} classes; {order}")

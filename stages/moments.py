@@ -16,14 +16,14 @@ from alexnet.shards import Shards
 
 @stage
 def main(config: Config) -> None:
-    train = Shards(Path("data/shards/train").absolute())
+    train = Shards(Path(config.data, "shards/train").absolute())
     count = range(len(train.manifest["shards"]))
     total = moments.NOTHING
     with workers(config.executor) as pool, progress(len(train), "moments") as advance:
         for sums in pool.map(partial(moments.sums_of_shard, train.folder), count):
             total = total + sums
             advance(sums.count)
-    colour = moments.save_moments(emptied(Path("data/moments")), total)
+    colour = moments.save_moments(emptied(Path(config.data, "moments")), total)
     means = " / ".join(f"{mean:.1f}" for mean in colour["channel_means"])
     deviations = " / ".join(f"{root:.2f}" for root in colour["sqrt_eigenvalues"])
     print(f"moments: channel means {means} (R / G / B), √λ {deviations}, of 0–255")

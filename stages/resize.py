@@ -20,7 +20,7 @@ def main(config: Config) -> None:
     dataset = config.dataset
     drawn = asdict(dataset.drawn) if dataset.drawn else None
     root = archives.open_raw(dataset.root, dataset.seed, drawn)
-    folder = Path("data/index").absolute()
+    folder = Path(config.data, "index").absolute()
     index = load_index(folder)
     archives.check_unchanged(root, index.archives)
     inputs = sorted(folder.iterdir())
@@ -40,7 +40,7 @@ def main(config: Config) -> None:
             with workers(config.executor) as pool, progress(len(rows), f"resize {split}") as go:
                 resizing.resize(pool, jobs, go)
             print(f"resize: {split}: {summary(resizing.join(work / split, rows, jobs))}")
-        moved_into(Path("data/shards"), work, list(index.splits))
+        moved_into(Path(config.data, "shards"), work, list(index.splits))
 
 
 if __name__ == "__main__":

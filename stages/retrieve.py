@@ -10,7 +10,8 @@ import torch
 from alexnet import codes, retrieval
 from alexnet.checkpoint import load_model
 from alexnet.config import Config, stage
-from alexnet.device import keep_freed_memory, pick_autocast, pick_device
+from alexnet.device import keep_freed_memory, pick_autocast
+from alexnet.leases import leased_device
 from alexnet.scratch import emptied
 from alexnet.shards import Shards
 
@@ -18,17 +19,22 @@ from alexnet.shards import Shards
 @stage
 def main(config: Config) -> None:
     keep_freed_memory()
-    device = pick_device(config.launcher.device)
-    net, moments, described = load_model(Path("data/train"))
+    with leased_device(config.launcher.device) as device:
+        retrieve(Path(config.data), Path(config.into), device)
+
+
+def retrieve(data: Path, into: Path, device: torch.device) -> None:
+    """The neighbours and the codes of the model in `into`, among the images of `data`."""
+    net, moments, described = load_model(into / "train")
     mean = torch.from_numpy(moments.mean_image).to(device)
-    train, val = Shards(Path("data/shards/train")), Shards(Path("data/shards/val"))
+    train, val = Shards(data / "shards/train"), Shards(data / "shards/val")
     queries = retrieval.evenly(val.records, retrieval.QUERIES)
     net.to(device)
     with pick_autocast(described["recipe"]["precision"], device):
         found, rows = retrieval.search(net, train, val, queries, mean, codes.SAMPLE)
         asked = retrieval.hidden(net, val, retrieval.evenly(val.records, codes.QUERIES), mean)
     recalls = list(codes.recalls(rows.to(device), asked.to(device), described["seed"]))
-    folder = emptied(Path("data/retrieve"))
+    folder = emptied(into / "retrieve")
     retrieval.write_neighbours(folder / "neighbours.csv", queries, found)
     codes.write_codes(folder / "codes.csv", recalls)
     codes.print_table(recalls, len(rows))

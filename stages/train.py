@@ -23,10 +23,9 @@ from alexnet.shards import Shards
 from alexnet.towers import Place, part_of, whole_of
 from alexnet.training import train, write_history
 
-DATA = Path("data")
 SPLITS = [f"shards/{s}/{f}" for s in ("train", "val") for f in ("manifest.json", "labels.npy")]
 MOMENTS = ["moments/mean_image.npy", "moments/moments.json"]
-INPUTS = [DATA / name for name in ("index/classes.csv", *SPLITS, *MOMENTS)]
+INPUTS = ["index/classes.csv", *SPLITS, *MOMENTS]
 
 
 @stage
@@ -38,9 +37,10 @@ def main(config: Config) -> None:
 
 def work(config: Config, steps: int, place: Place, device: torch.device) -> None:
     """What is done in each process."""
-    synsets = [asdict(synset) for synset in load_synsets(DATA / "index")]
-    moments = load_moments(DATA / "moments")
-    shards, val = Shards(DATA / "shards/train"), Shards(DATA / "shards/val")
+    data = Path(config.data)
+    synsets = [asdict(synset) for synset in load_synsets(data / "index")]
+    moments = load_moments(data / "moments")
+    shards, val = Shards(data / "shards/train"), Shards(data / "shards/val")
     dataset = config.dataset
     model, numbers = asdict(config.model), asdict(config.recipe)
     std, bias = model.pop("init_std"), model.pop("init_bias")
@@ -53,7 +53,7 @@ def work(config: Config, steps: int, place: Place, device: torch.device) -> None
     net.load_state_dict(part_of(whole.state_dict(), place))
     net.to(device).to(memory_format=torch.channels_last)
     told = shape, std, bias, numbers, config.lr, config.seed, start
-    mark = fingerprint(*told, *INPUTS, *sources())
+    mark = fingerprint(*told, *(data / name for name in INPUTS), *sources())
     with held("train", mark, place) as scratch:
         history = train(net, shards, val, moments, recipe, config.seed, scratch, steps)
         whole.load_state_dict(whole_of(net.state_dict(), place))
@@ -68,7 +68,7 @@ def work(config: Config, steps: int, place: Place, device: torch.device) -> None
             "input": input_rule(dataset.resample, dataset.apply_exif, model["crop"]),
             "synsets": synsets,
         }
-        folder = emptied(DATA / "train")
+        folder = emptied(Path(config.into, "train"))
         save_model(folder, whole, moments, described)
         write_history(folder / "history.csv", history)
 

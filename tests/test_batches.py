@@ -127,7 +127,7 @@ def test_crops_are_slices_of_the_records(
 def test_squares_are_the_records(split: Shards, images: Images) -> None:
     for parts in (batch_parts(20, 7), batch_parts(20, 7)[1::2], []):
         seen = []
-        for batch, part in squares(split, parts):
+        for batch, part in squares(split, split.records, parts):
             seen.append(part)
             assert np.array_equal(batch, images[part])
         assert seen == parts

@@ -10,16 +10,20 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from alexnet import checkpoint, launching
 from alexnet.device import pick_device
 from alexnet.errors import InputError
-from alexnet.index import Index, Synset, save_index
+from alexnet.evaluation import counts_of, predict
+from alexnet.index import ROW, Index, Synset, save_index
 from alexnet.launching import Launch, launched
 from alexnet.moments import save_moments, sums_of
+from alexnet.results import read_result
 from alexnet.resume import NEWEST, STOPPED
+from alexnet.shards import Shards
 from alexnet.towers import ALONE
 from conftest import Images, write_split
 
@@ -80,22 +84,22 @@ def test_what_torchrun_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Stage:
-    """stages/train.py in a checkout of its own."""
+    """stages/train.py, or another script, in a checkout of its own."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def start(self, *overrides: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "stages/train.py", *SMALL, *overrides]
+    def start(self, *overrides: str, script: str = "train") -> subprocess.Popen[str]:
+        command = [sys.executable, f"stages/{script}.py", *SMALL, *overrides]
         env = {k: v for k, v in os.environ.items() if k != "DVC_ROOT"} | {"OMP_NUM_THREADS": "1"}
         pipe = subprocess.PIPE
         return subprocess.Popen(
             command, cwd=self.folder, stdout=pipe, stderr=pipe, text=True, env=env
         )
 
-    def run(self, *overrides: str) -> tuple[int, str, str]:
+    def run(self, *overrides: str, script: str = "train") -> tuple[int, str, str]:
         """Its exit code, and what it says on stdout and on stderr."""
-        process = self.start(*overrides)
+        process = self.start(*overrides, script=script)
         told, wrong = process.communicate(timeout=100)
         return process.returncode, told, wrong
 
@@ -130,7 +134,9 @@ def stage(images: Images, tmp_path_factory: pytest.TempPathFactory) -> Stage:
         (data / name).mkdir()
     save_moments(data / "moments", sums_of(images))
     synsets = [Synset(n + 1, f"n0000000{n}", "a word") for n in range(CLASSES)]
-    save_index(Index({}, [], synsets), data / "index")
+    rows = np.zeros(20, ROW)
+    rows["name"] = [f"{n:02d}.JPEG".encode() for n in range(20)]
+    save_index(Index({"train": rows, "val": rows}, [], synsets), data / "index")
     return Stage(folder)
 
 
@@ -168,6 +174,24 @@ def test_two_towers_in_two_processes_make_the_model_of_one(stage: Stage, straigh
     assert told.count("epoch  10/10") == 1
     assert_same_model(stage, straight)
     assert not list(stage.folder.glob(f".scratch/train/*/{NEWEST}"))
+
+
+@pytest.mark.slow
+def test_evaluation_in_two_processes_is_that_of_one(straight: Stage) -> None:
+    """A tower in each; one of them tells it, and writes."""
+    code, told, wrong = straight.run(*TWO, script="evaluate")
+    assert (code, wrong) == (0, "")
+    assert told.count("ten views") == 1
+    data = straight.folder / "data"
+    net, moments, _ = checkpoint.load_model(data / "train")
+    alone = predict(net, Shards(data / "shards/val"), torch.from_numpy(moments.mean_image))
+    table = torch.from_numpy(np.load(data / "evaluate/probabilities.npy"))
+    torch.testing.assert_close(table, alone.probabilities, rtol=1e-3, atol=1e-6)
+    result = read_result(straight.folder / "metrics.json")
+    assert result == read_result(data / "evaluate/result.json")
+    assert {name: result[name] for name in counts_of(alone)} == counts_of(alone)
+    assert result["run"]["dataset"] == "miniature"
+    assert len((data / "evaluate/submission.txt").read_text().splitlines()) == 20
 
 
 @pytest.mark.slow

@@ -38,6 +38,9 @@ ARTIFACTS = [
     "train/model.safetensors",
     "train/model.json",
     "evaluate/predictions.csv",
+    "evaluate/probabilities.npy",
+    "evaluate/submission.txt",
+    "evaluate/result.json",
     "retrieve/neighbours.csv",
     "retrieve/codes.csv",
     "report/index.html",
@@ -120,6 +123,9 @@ def test_every_artifact_is_there(checkout: Checkout) -> None:
     metrics = json.loads((checkout.folder / "metrics.json").read_text())
     assert metrics["images"] == 6
     assert metrics["top1_error"] == pytest.approx(100 * metrics["top1_wrong"] / 6)
+    assert metrics == json.loads((data / "evaluate/result.json").read_text())
+    chosen = {"dataset": "miniature", "model": "quick", "recipe": "quick", "seed": 0, "lr": 0.01}
+    assert metrics["run"] == chosen | {"split": "val", "classes": 3}
     with (data / "train/history.csv").open() as file:
         assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2"]
 

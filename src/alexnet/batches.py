@@ -109,10 +109,12 @@ def crops(
     return _ring(shards, records, choices.tops.numpy(), choices.lefts.numpy(), parts, crop, pin)
 
 
-def squares(shards: Shards, parts: Sequence[slice], pin: bool = False) -> Iterator[Batch]:
-    """The whole 256×256 images of these parts of the split, as `crops` gives them."""
-    corners = np.zeros(len(shards), np.int64)
-    return _ring(shards, shards.records, corners, corners, parts, SIDE, pin)
+def squares(
+    shards: Shards, records: Integers, parts: Sequence[slice], pin: bool = False
+) -> Iterator[Batch]:
+    """The whole 256×256 images of these parts of `records`, as `crops` gives them."""
+    corners = np.zeros(len(records), np.int64)
+    return _ring(shards, records, corners, corners, parts, SIDE, pin)
 
 
 def moved(batches: Iterator[Batch], device: torch.device) -> Iterator[Batch]:

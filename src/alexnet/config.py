@@ -193,6 +193,8 @@ class Launcher:
 
 @dataclass
 class Config:
+    data: str = "data"  # where index, shards and moments are
+    into: str = "${data}"  # where train and evaluate put theirs: experiments/ has its own
     seed: int = MISSING  # of init, crops, colour shift and dropout
     lr: float = MISSING
     dataset: Dataset = field(default_factory=Dataset)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from inspect import signature
 from typing import Any
 
-from alexnet.model import AlexNet
+from alexnet.model import ACTIVATIONS, AlexNet
 from alexnet.shards import SIDE
 
 Check = Callable[[Any], bool]
@@ -96,8 +96,11 @@ IS_SPATIAL_NORM = _all({**FORMULA, "size": _whole(1, 27)})
 ARGUMENTS: dict[str, Check] = {  # of AlexNet, those that no shape tells
     "crop": _whole(1, SIDE),
     "padding": _is_padding,
+    "communicate": _is_flag,
+    "activation": _one_of(*ACTIVATIONS),
+    "overlapping": _is_flag,
     "order1": _one_of("relu_lrn_pool", "lrn_pool_relu"),
-    "lrn": IS_LRN,
+    "lrn": lambda value: value is None or IS_LRN(value),
     "spatial_norm": lambda value: value is None or IS_SPATIAL_NORM(value),
     "dropout": _number(0, 1),
     "dropout_form": _one_of("masked", "inverted"),

@@ -100,7 +100,8 @@ def centre_errors(
     def rows_of(images: Tensor, rows: slice) -> list[Tensor]:
         logits = net(centre_view(images, mean, net.crop)).double()
         loss = F.cross_entropy(logits, labels[rows], reduction="none")
-        missed = (wrong(likeliest(logits)[0], labels[rows], k).double() for k in (1, FIVE))
+        top, _ = likeliest(logits)
+        missed = (wrong(top, labels[rows], k).double() for k in (1, FIVE))
         return [torch.stack([loss, *missed], dim=1)]
 
     (found,) = _tables(net, shards, mean, batch, rows_of)
@@ -130,8 +131,9 @@ def _tables(
     parts = batch_parts(count, batch)[net.place.part :: net.place.parts]
     nothing = torch.zeros(0, SIDE, SIDE, 3, dtype=torch.uint8, device=device)
     shapes = rows_of(nothing, slice(0, 0))
+    pin = device.type == "cuda"
     tables = [one.new_zeros(count, *one.shape[1:]) for one in shapes]
-    for images, rows in moved(squares(shards, parts, device.type == "cuda"), device):
+    for images, rows in moved(squares(shards, shards.records, parts, pin), device):
         for table, found in zip(tables, rows_of(images, rows), strict=True):
             table[rows] = found
         advance(rows.stop - done)  # the others are as far

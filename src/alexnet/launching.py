@@ -20,6 +20,7 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
 from alexnet.device import make_deterministic, pick_device
 from alexnet.errors import InputError
+from alexnet.leases import leased, leased_device, visible_gpus
 from alexnet.scratch import home, scratch
 from alexnet.towers import ALONE, Place, meet, place_here
 
@@ -76,7 +77,8 @@ def launched(launch: Launch, work: Work) -> None:
     if dist.is_torchelastic_launched():
         _as_rank(launch, work)
     elif launch.alone:
-        work(ALONE, pick_device(launch.device))
+        with leased_device(launch.device) as device:
+            work(ALONE, device)
     else:
         _start(launch)
 
@@ -158,10 +160,17 @@ def _silent_unless_first() -> None:
 
 
 def _start(launch: Launch) -> None:
-    gpus = torch.cuda.device_count() if launch.device != "cpu" else 0
-    if gpus and gpus < launch.processes:
-        what = f"launcher.processes is {launch.processes}, and there are {gpus} GPUs"
-        raise InputError(what, f"launcher.processes={gpus}, or launcher.device=cpu")
+    gpus = visible_gpus() if launch.device != "cpu" else []
+    if gpus and len(gpus) < launch.processes:
+        what = f"launcher.processes is {launch.processes}, and there are {len(gpus)} GPUs"
+        raise InputError(what, f"launcher.processes={len(gpus)}, or launcher.device=cpu")
+    with leased(gpus, launch.processes if gpus else 0) as own:
+        if gpus:
+            os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(gpus[n] for n in own)
+        _run(launch)
+
+
+def _run(launch: Launch) -> None:
     threads = max(1, torch.get_num_threads() // launch.processes)
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     # else a restart finds addresses of the start before in the store, and now and then uses them

@@ -10,11 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from alexnet.augment import CENTRE_VIEW, views_of
-from alexnet.batches import Chances, batch_parts, choose, crops
+from alexnet.augment import CENTRE_VIEW, centre_view, views_of
+from alexnet.batches import batch_parts, moved, squares
 from alexnet.model import AlexNet
 from alexnet.progress import progress
 from alexnet.scratch import write_atomically
@@ -117,20 +116,18 @@ def _seen(
     """
     net.eval()
     top, left = views_of(net.crop)[CENTRE_VIEW]
-    under = mean[top : top + net.crop, left : left + net.crop]
-    places = torch.from_numpy(np.searchsorted(shards.records, records))
-    centre = choose(0, 0, len(records), Chances(net.crop, offsets=1, random_crops=False))
-    parts = batch_parts(len(records), BATCH)
     with _last_hidden(net) as outputs:
-        for batch, part in crops(shards, replace(centre, order=places), parts, net.crop, pin=False):
-            there = batch.to(mean.device)
-            net((there.float() - under).permute(0, 3, 1, 2))
-            yield there.flatten(1), F.relu(outputs.pop()).float(), part
+        parts = batch_parts(len(records), BATCH)
+        pin = mean.device.type == "cuda"
+        for there, part in moved(squares(shards, records, parts, pin), mean.device):
+            net(centre_view(there, mean, net.crop))
+            crops = there[:, top : top + net.crop, left : left + net.crop]
+            yield crops.flatten(1), net.active(outputs.pop()).float(), part
 
 
 @contextmanager
 def _last_hidden(net: AlexNet) -> Iterator[list[Tensor]]:
-    """Collects what fc7 gives out, before the rectifier, and before dropout's factor at test."""
+    """Collects what fc7 gives out, before its activation, and before dropout's factor at test."""
     outputs: list[Tensor] = []
     hook = net.fc7.register_forward_hook(lambda _layer, _input, output: outputs.append(output))
     try:

@@ -10,8 +10,8 @@ def likeliest(probabilities: Tensor, k: int = FIVE) -> tuple[Tensor, Tensor]:
 
     Of fewer classes there are fewer. Of equal probabilities the lower label comes first, so that
     counts are whole numbers and the same anywhere; the paper does not say, and cuda-convnet, the
-    authors' code, counted such an image as right by 1 / (labels that share the first place). Means
-    of ten softmax outputs are hardly ever equal.
+    authors' code, counted such an image as right by 1 / (labels that share the first place). The
+    means of ten views are hardly ever equal; one view's logits now and then are, in bf16.
     """
     order = probabilities.sort(dim=1, descending=True, stable=True)
     return order.indices[:, :k], order.values[:, :k]

@@ -44,11 +44,11 @@ def epochs(
     `weight_decay`.
     """
     mean = images.mean
-    weights = list(net.parameters())
+    weights: list[Tensor] = list(net.parameters())
     velocities = [torch.zeros_like(weight) for weight in weights]
     for epoch, lr in enumerate(rates):
         with progress(len(images.labels), f"epoch {epoch + 1}") as advance:
-            for batch in _order(images, seed, epoch).split(BATCH):
+            for batch in torch.split(_order(images, seed, epoch), BATCH):
                 gradients = _gradients(net, images, batch, mean)
                 with torch.no_grad():
                     how = {"momentum": MOMENTUM, "weight_decay": weight_decay}
@@ -73,7 +73,8 @@ def _gradients(net: nn.Module, images: Images, batch: Tensor, mean: Tensor) -> l
 def error(net: nn.Module, images: Images, mean: Tensor) -> float:
     """The share of `images` whose most probable class is not their label."""
     wrong = torch.zeros((), dtype=torch.int64, device=mean.device)
-    for pixels, labels in zip(images.pixels.split(1000), images.labels.split(1000), strict=True):
+    for part in torch.split(torch.arange(len(images.labels), device=mean.device), 1000):
+        pixels, labels = images.pixels[part], images.labels[part]
         with pick_autocast("auto", mean.device):
             wrong += (net(_inputs(pixels, mean)).argmax(dim=1) != labels).sum()
     return float(wrong) / len(images.labels)

@@ -1,0 +1,58 @@
+"""Results of several seeds together; none of them counted twice."""
+
+from pathlib import Path
+from statistics import mean, stdev
+
+import pytest
+
+from alexnet.comparing import cells, comparison
+from alexnet.errors import InputError
+from alexnet.runs import differences, errors, read_runs
+from test_comparing import ILSVRC2012, put, result
+
+
+def test_seeds_are_averaged_with_their_spread(tmp_path: Path) -> None:
+    wrong = {3: 400, 1: 430, 2: 420}
+    for seed, count in wrong.items():
+        put(tmp_path, f"more/{seed}.json", result(count, 100, **ILSVRC2012, seed=seed))
+    put(tmp_path, "more/other.json", result(500, 100, **ILSVRC2012, lr=0.1))
+    several, other = [row for row in comparison(tmp_path) if row.what == "1 CNN"]
+    assert several.here is not None
+    assert several.here[0].value == pytest.approx(mean((40, 43, 42)))
+    assert several.here[0].spread == pytest.approx(stdev((40, 43, 42)))
+    assert several.here[0].interval is None
+    assert several.on.endswith("lr 0.01, seeds 1, 2, 3")
+    assert other.on.endswith("lr 0.1, seed 0")
+    assert cells(several)[2] == "41.7 ± 1.5 / 10.0 ± 0.0"
+
+
+def test_a_difference_is_that_of_runs_of_one_seed(tmp_path: Path) -> None:
+    """Where the seeds differ more than the nets do, the difference of the means would hide it."""
+    for seed, base in enumerate((100, 300)):
+        put(tmp_path, f"a/base{seed}.json", result(base, 50, seed=seed), "baseline")
+        put(tmp_path, f"a/with{seed}.json", result(base + 10, 60, seed=seed), "no_lrn")
+    put(tmp_path, "a/with7.json", result(999, 999, seed=7), "no_lrn")
+    put(tmp_path, "b/with0.json", result(500, 500), "no_lrn")
+    base, here, other = read_runs(tmp_path)
+    runs, found = differences(here, [base])
+    assert found is not None
+    assert [figure.value for figure in found] == pytest.approx([1, 1])
+    assert [figure.spread for figure in found] == pytest.approx([0, 0], abs=1e-12)
+    assert [each["run"]["seed"] for each in runs.results] == [0, 1]
+    assert errors(base)[0].spread == pytest.approx(stdev((10, 30)))
+    assert differences(other, [base]) == (other, None)
+
+
+def test_what_would_be_counted_twice_is_refused(tmp_path: Path) -> None:
+    put(tmp_path, "a/1.json", result(1, 1))
+    put(tmp_path, "a/2.json", result(1, 1))
+    with pytest.raises(InputError, match=r"2\.json is of the same run as another"):
+        comparison(tmp_path)
+    put(tmp_path, "a/1.json", result(1, 1, lr=1), "baseline")
+    put(tmp_path, "a/2.json", result(1, 1, lr=2), "baseline")
+    put(tmp_path, "a/3.json", result(1, 1), "no_lrn")
+    with pytest.raises(InputError, match="experiments/a has 2 baselines"):
+        comparison(tmp_path)
+    (tmp_path / "experiments/a/results/3.json").write_text("{")
+    with pytest.raises(InputError, match=r"3\.json is no result"):
+        comparison(tmp_path)
