@@ -13,7 +13,7 @@ from alexnet.scratch import emptied
 
 @stage
 def main(config: Config) -> None:
-    report = gathered(Path("data"), Path("metrics.json"))
+    report = gathered(Path())
     folder = emptied(Path("data/report"))
     write_report(folder, report)
     print(f"report: {folder / 'index.html'}: open it in a browser")

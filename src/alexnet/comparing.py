@@ -38,16 +38,17 @@ class Row(NamedTuple):
     comparable: bool = True
 
 
-def comparison(root: Path) -> list[Row]:
+def comparison(root: Path, experiments: bool = True) -> list[Row]:
     """The paper's rows in their order with what was run beside them, then what has no row there.
 
     Reads of root/metrics.json and root/experiments/*/results/*.json what is there: each as
     `results.write_result` leaves it, perhaps with "row", the key of a row of paper.py. An error
     stands beside the paper's where it is of the same images. An ablation's difference, to the
     "baseline" of its experiment seed by seed, stands there for any images. Raises InputError where
-    a result cannot be read or a run is there twice, or an experiment has two baselines.
+    a result cannot be read or a run is there twice, or an experiment has two baselines. Without
+    `experiments` it is of metrics.json alone.
     """
-    runs = list(read_runs(root))
+    runs = list(read_runs(root, experiments))
     baselines = [each for each in runs if each.key == BASELINE]
     rows: list[Row] = []
     for table in TABLES:

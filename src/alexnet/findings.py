@@ -1,71 +1,105 @@
 """What the stages left on disk → the contents of the report."""
 
-import csv
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from alexnet.checkpoint import load
+from alexnet import exhibits
+from alexnet.checkpoint import load_model
+from alexnet.comparing import comparison
+from alexnet.dag import Stage
 from alexnet.errors import InputError
-from alexnet.figures import Guess
+from alexnet.exhibits import Row, read_rows
 from alexnet.index import Index, load_index
-from alexnet.moments import load_moments
-from alexnet.report import Prediction, Report, Sample
+from alexnet.mistakes import Counts, confusion
+from alexnet.report import Report
+from alexnet.results import read_result
+from alexnet.sealed import read_sealed
 from alexnet.shards import Shards
 
-PREDICTIONS = 8  # as many as the paper's figure 4 has
-SAMPLES = 12
-OUTPUTS = {  # files that stand for a stage's whole output: a manifest holds its shards' hashes
-    "index": ("index/train.npy", "index/val.npy", "index/classes.csv"),
-    "resize": ("shards/train/manifest.json", "shards/val/manifest.json"),
-    "moments": ("moments/mean_image.npy", "moments/moments.json"),
-    "train": ("train/model.safetensors", "train/model.json"),
-    "evaluate": ("evaluate/predictions.csv",),
-}
+ARCHIVES = 4  # at most, that are named
+STAGES = (  # (name, what it does, what it reads as dvc.yaml tells it, files that stand for all)
+    ("index", "where each image lies, and its label", ("archives",),
+     ("index/train.npy", "index/val.npy", "index/classes.csv")),
+    ("resize", "256×256 RGB, in shards", ("archives", "index"),
+     ("shards/train/manifest.json", "shards/val/manifest.json")),  # holds its shards' hashes
+    ("moments", "the mean image and the colour axes", ("resize",),
+     ("moments/mean_image.npy", "moments/moments.json")),
+    ("train", "the net, from random weights", ("index", "resize", "moments"),
+     ("train/model.safetensors", "train/model.json")),
+    ("evaluate", "ten views of each test image", ("index", "resize", "train"),
+     ("evaluate/predictions.csv",)),
+    ("retrieve", "what its last hidden layer finds alike", ("resize", "train"),
+     ("retrieve/neighbours.csv", "retrieve/codes.csv")),
+)  # fmt: skip
 
 
-def gathered(data: Path, metrics: Path) -> Report:
-    """Read the outputs under `data` and metrics.json. Raises InputError where one is missing."""
+def gathered(root: Path) -> Report:
+    """Read root/data and root/metrics.json. Raises InputError where what it shows is missing."""
     try:
-        return _gathered(data, json.loads(metrics.read_text()))
+        return _gathered(root, root / "data")
     except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{data} lacks what the report shows: {error}", "dvc repro") from None
+        raise InputError(f"{root} lacks what the report shows: {error!r}", "dvc repro") from None
 
 
-def _gathered(data: Path, errors: Mapping[str, float]) -> Report:
-    tensors, model = load(data / "train/model.safetensors")
-    moments = load_moments(data / "moments")
-    colour = json.loads((data / "moments/moments.json").read_text())
+def _gathered(root: Path, data: Path) -> Report:
+    net, moments, model = load_model(data / "train")
+    weights = net.state_dict()
     index = load_index(data / "index")
-    train, val = Shards(data / "shards/train"), Shards(data / "shards/val")
-    rates = (f"{rule}top{k}_error" for rule in ("", "center_") for k in (1, 5))
+    result = read_result(root / "metrics.json")
+    train, val, tested = (
+        Shards(data / "shards" / split) for split in ("train", "val", result["run"]["split"])
+    )
+    rows = read_rows(data / "evaluate/predictions.csv")
     return Report(
-        dataset=model["chosen"]["dataset"],
-        classes=len(index.synsets),
+        result=result,
+        comparison=comparison(root, experiments=False),  # those are no dependency of the stage
         train_images=len(train),
-        images=int(errors["images"]),
-        model=model["chosen"]["model"],
-        recipe=model["chosen"]["recipe"],
-        seed=model["seed"],
-        lr=model["lr"],
-        **{rate: errors[rate] / 100 for rate in rates},
-        stages=[(stage, [(p, _hash(data / p)) for p in paths]) for stage, paths in OUTPUTS.items()],
+        settings=list(_settings({"model": model["net"], "recipe": model["recipe"]})),
+        stages=_stages(data, index),
         mean_image=moments.mean_image,
-        channel_means=np.array(colour["channel_means"]),
+        channel_means=np.array(read_sealed(data / "moments/moments.json")["channel_means"]),
         eigenvalues=moments.eigenvalues,
         eigenvectors=moments.eigenvectors,
         photo=train.read(train.records[0]),
+        draws=exhibits.draws(model, moments.eigenvalues, moments.eigenvectors),
         history=_history(data / "train/history.csv"),
-        conv1=tensors["conv1.weight"].numpy(),
+        conv1=weights["conv1.weight"].numpy(),
         towers=model["net"]["towers"],
-        predictions=_predictions(data / "evaluate/predictions.csv", val, index),
-        samples=[_sample(train, index, record) for record in train.records[:SAMPLES]],
-        odd_files=train.manifest["odd"] + val.manifest["odd"],
+        features=len(weights["fc7.bias"]),
+        predictions=exhibits.predictions(rows, tested, index),
+        mistakes=exhibits.mistakes(rows, tested, index),
+        ranks=exhibits.ranks(rows),
+        confusion=_confusion(rows, len(index.synsets)),
+        words=[synset.words for synset in index.synsets],
+        shelves=exhibits.shelves(train, index),
+        odd_files=exhibits.odd_files(train, val),
+        odd=len(train.manifest["odd"]) + len(val.manifest["odd"]),
+        queries=exhibits.queries(data / "retrieve/neighbours.csv", train, val, index),
+        codes=read_rows(data / "retrieve/codes.csv"),
     )
+
+
+def _stages(data: Path, index: Index) -> list[Stage]:
+    """The archives with their sizes, the stages with the hashes of what they left, this page."""
+    named = [(path, _size(size)) for path, size in index.archives[:ARCHIVES]]
+    more = len(index.archives) - ARCHIVES
+    does = f"as downloaded; {more:,} more" if more > 0 else "as downloaded"
+    found = [
+        Stage(name, what, reads, [(path, _hash(data / path)) for path in paths])
+        for name, what, reads, paths in STAGES
+    ]
+    page = Stage("report", "this page, of them all", [stage.name for stage in found], [])
+    return [Stage("archives", does, (), named), *found, page]
+
+
+def _size(size: int) -> str:
+    """1.2 GB, 94.6 MB …"""
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
 
 
 def _hash(path: Path) -> str:
@@ -74,33 +108,21 @@ def _hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()[:12]
 
 
+def _settings(values: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, str]]:
+    """Every value under its dotted name."""
+    for name, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from _settings(value, f"{within}{name}.")
+        else:
+            yield f"{within}{name}", json.dumps(value)
+
+
+def _confusion(rows: Sequence[Row], classes: int) -> Counts:
+    labels, guesses = ([int(row[name]) for row in rows] for name in ("label", "label1"))
+    return confusion(labels, guesses, classes)
+
+
 def _history(path: Path) -> list[dict[str, float]]:
     """The rows as numbers, errors as fractions."""
-    with path.open(newline="") as file:
-        rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+    rows = [{name: float(value) for name, value in row.items()} for row in read_rows(path)]
     return [row | {f"top{k}_error": row[f"top{k}_error"] / 100 for k in (1, 5)} for row in rows]
-
-
-def _predictions(path: Path, val: Shards, index: Index) -> list[Prediction]:
-    """The first few of evenly spaced validation images."""
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    return [_prediction(row, val, index) for row in rows[:: -(-len(rows) // PREDICTIONS)]]
-
-
-def _prediction(row: Mapping[str, str], val: Shards, index: Index) -> Prediction:
-    label = int(row["label"])
-    five = [
-        (int(row[f"label{rank}"]), float(row[f"probability{rank}"]))
-        for rank in range(1, 6)
-        if f"label{rank}" in row
-    ]
-    guesses = [Guess(index.synsets[guess].words, p, guess == label) for guess, p in five]
-    return Prediction(val.read(int(row["record"])), index.synsets[label].words, guesses)
-
-
-def _sample(shards: Shards, index: Index, record: Any) -> Sample:
-    row = index.splits["train"][record]
-    synset = index.synsets[row["label"]]
-    name = bytes(row["name"]).decode(errors="replace")
-    return Sample(shards.read(record), synset.wnid, synset.words, name)

@@ -2,94 +2,81 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
-from alexnet import figures, pictures
-from alexnet.figures import Guess, History
+from alexnet import charts, figures, pictures, sheets
+from alexnet.comparing import ELSEWHERE, Row, cells
+from alexnet.dag import Stage, diagram
+from alexnet.exhibits import Draws, OddFile, Prediction, Query, Shelf
+from alexnet.figures import History
+from alexnet.mistakes import Counts, hardest
+from alexnet.page import jpeg_uri, page, png_file_uri, shrunk
+from alexnet.paper import ILSVRC2010, ILSVRC2012
 from alexnet.pictures import DARK, LIGHT, Floats, Pixels, Theme
-from alexnet.results import wilson
-
-
-class Prediction(NamedTuple):
-    """A test image (256, 256, 3), the words of its true label and its five likeliest labels."""
-
-    image: Pixels
-    truth: str
-    guesses: Sequence[Guess]
-
-
-class Sample(NamedTuple):
-    """One record of a shard: pixels (256, 256, 3), synset, its words, name of the source file."""
-
-    image: Pixels
-    wnid: str
-    words: str
-    source: str
+from alexnet.results import Result, interval
+from alexnet.runs import Figure
 
 
 @dataclass(frozen=True)
 class Report:
-    """All that the page tells. Errors are fractions 0–1, colours RGB 0–255, eigenvectors rows."""
+    """All that the page tells. Colours are RGB 0–255."""
 
-    dataset: str
-    classes: int
+    result: Result  # of `evaluate`: errors in %, what they were counted on, of which run
+    comparison: Sequence[Row]  # of the paper's tables
     train_images: int
-    images: int  # how many the four errors below were counted on
-    model: str
-    recipe: str
-    seed: int
-    lr: float
-    top1_error: float  # the mean of ten views
-    top5_error: float
-    center_top1_error: float
-    center_top5_error: float
-    stages: Sequence[tuple[str, Sequence[tuple[str, str]]]]  # upstream: (stage, [(path, hash)])
+    settings: Sequence[tuple[str, str]]  # every value of model and recipe
+    stages: Sequence[Stage]  # the archives first, this page last
     mean_image: Floats  # (256, 256, 3)
     channel_means: Floats  # (3,)
     eigenvalues: Floats  # (3,), of the RGB covariance, descending
     eigenvectors: Floats  # (3, 3), row i belongs to eigenvalues[i]
-    photo: Pixels  # (H, W, 3), the picture to relight
+    photo: Pixels  # (256, 256, 3), to crop and relight
+    draws: Draws
     history: History  # rows of history.csv, as numbers
     conv1: Floats  # (N, 3, 11, 11)
     towers: int
+    features: int  # values of the last hidden layer
     predictions: Sequence[Prediction]
-    samples: Sequence[Sample]
-    odd_files: Sequence[Mapping[str, Any]]  # name, what, done
+    mistakes: Sequence[Prediction]  # the surest
+    ranks: Sequence[int]  # images whose true label came first, second, …; the last: in no place
+    confusion: Counts  # (classes, classes): images of a true label (row) by first guess
+    words: Sequence[str]  # of each class
+    shelves: Sequence[Shelf]
+    odd_files: Sequence[OddFile]  # the first of all
+    odd: int  # how many there are
+    queries: Sequence[Query]
+    codes: Sequence[Mapping[str, str]]  # rows of codes.csv
 
 
-class Rate(NamedTuple):
-    """An error in %, with its 95 % interval where it was counted here."""
-
-    percent: float
-    interval: tuple[float, float] | None = None
-
-
-class Result(NamedTuple):
-    """A row of the table of results."""
-
-    what: str
-    where: str
-    top1: Rate
-    top5: Rate
-
-
-PAPER = (  # tables 1 and 2, and section 6
-    Result("1 CNN", "ILSVRC-2012 val, ten views", Rate(40.7), Rate(18.2)),
-    Result("CNN", "ILSVRC-2010 test, ten views", Rate(37.5), Rate(17.0)),
-    Result("CNN, centre view only", "ILSVRC-2010 test", Rate(39.0), Rate(18.3)),
-)
 IMAGENET_MEANS = np.array([127.3, 119.7, 104.9])  # ILSVRC-2012 train, R, G, B
 IMAGENET_DEVIATIONS = np.array([121.78, 37.09, 19.72])  # √λ
 IMAGENET_AXES = np.array([[0.564, 0.576, 0.592], [0.713, 0.024, -0.701], [0.418, -0.817, 0.397]])
+TITLES = {
+    "miniature": "a drawn miniature",
+    "ilsvrc2012": "ILSVRC-2012",
+    "kaggle": "ILSVRC-2012",
+    "ilsvrc2010": "ILSVRC-2010",
+    "fall2011": "ImageNet, Fall 2011",
+    "cifar10": "CIFAR-10",
+    "folder": "a folder of photos",
+}
+HARDEST = 10  # classes that are told
+PLACES = ("first", "second", "third", "fourth", "fifth")
+NUMBERS = ("one", "two", "three", "four", "five")
+
+
+class Drawn(NamedTuple):
+    """The figures by name, in the colours of one theme: PNG files, and sheets of photographs."""
+
+    diagrams: dict[str, bytes]
+    sheets: dict[str, Image.Image]
 
 
 def render(report: Report) -> str:
@@ -98,64 +85,88 @@ def render(report: Report) -> str:
 
 
 def write_report(folder: Path, report: Report) -> None:
-    """Write index.html and the five figures as PNG files into `folder`, made where missing."""
+    """Write index.html and the figures as PNG files into `folder`, made where missing."""
     folder.mkdir(parents=True, exist_ok=True)
     light = _drawn(report, LIGHT)
-    for name, png in {**light, "predictions": _predictions(report)}.items():
-        (folder / f"{name}.png").write_bytes(png)
-    page = _page(report, light, _drawn(report, DARK))
-    (folder / "index.html").write_text(page, encoding="utf-8")
-
-
-def _drawn(report: Report, theme: Theme) -> dict[str, bytes]:
-    """The figures as PNG files by name, in the colours of `theme`."""
-    values, vectors = report.eigenvalues, report.eigenvectors
-    kernels = pictures.kernels_picture(report.conv1, report.towers, theme)
-    relit = pictures.relit_picture(_shrunk(report.photo, 144), values, vectors, theme)
-    return {
-        "kernels": pictures.png_bytes(kernels),
-        "eigenpairs": figures.eigenpairs_picture(values, vectors, theme),
-        "relit": pictures.png_bytes(relit),
-        "curves": figures.curves_picture(report.history, theme),
-    }
-
-
-def _predictions(report: Report) -> bytes:
     images, truths, guesses = zip(*report.predictions, strict=True)
-    return figures.predictions_picture(np.stack(images), truths, guesses)
+    pngs = {
+        "predictions": figures.predictions_picture(np.stack(images), truths, guesses),
+        **light.diagrams,
+        **{name: pictures.png_bytes(sheet) for name, sheet in light.sheets.items()},
+    }
+    for name, png in pngs.items():
+        (folder / f"{name}.png").write_bytes(png)
+    html = _page(report, light, _drawn(report, DARK))
+    (folder / "index.html").write_text(html, encoding="utf-8")
 
 
-def _page(report: Report, light: dict[str, bytes], dark: dict[str, bytes]) -> str:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(photo=_photo_uri, png=_png_uri)
-    return environment.get_template("report.html.jinja").render(
+def _page(report: Report, *drawn: Drawn) -> str:
+    run = report.result["run"]
+    light, dark = map(_uris, drawn)
+    return page(
         report=report,
+        title=TITLES.get(run["dataset"], run["dataset"]),
+        run=run,
         theme={"light": LIGHT, "dark": DARK},
-        pictures={name: (_figure_uri(name, light), _figure_uri(name, dark)) for name in light},
-        results={"This run": _results(report), "Krizhevsky et al., 2012": PAPER},
+        pictures={name: (light[name], dark[name]) for name in light},
+        errors=_errors(report.result),
+        in_paper=run["dataset"] in (*ILSVRC2010, *ILSVRC2012),
+        tables=_tables(report.comparison),
+        dag=diagram(report.stages),
         mean_image=np.rint(report.mean_image).astype(np.uint8),
         channel_means=zip(
             ("Red", "Green", "Blue"), report.channel_means, IMAGENET_MEANS, strict=True
         ),
         axes=_axes(report),
         drops=figures.lr_drops(report.history),
+        ranks=_ranks(report.ranks),
+        hardest=hardest(report.confusion)[:HARDEST],
+        colours=pictures.tower_colours(report.conv1, report.towers),
+        steps=_steps(run),
     )
 
 
-def _results(report: Report) -> tuple[Result, Result]:
-    def rate(error: float) -> Rate:
-        low, high = wilson(error, report.images)
-        return Rate(100 * error, (100 * low, 100 * high))
+def _drawn(report: Report, theme: Theme) -> Drawn:
+    small, pairs = shrunk(report.photo, 144), (report.eigenvalues, report.eigenvectors)
+    kernels = pictures.kernels_picture(report.conv1, report.towers, theme)
+    diagrams = {
+        "codes": charts.codes_picture(report.codes, theme),
+        "confusion": charts.confusion_picture(report.confusion, report.words, theme),
+        "curves": figures.curves_picture(report.history, theme),
+        "eigenpairs": figures.eigenpairs_picture(*pairs, theme),
+        "kernels": pictures.png_bytes(kernels),
+    }
+    photographs = {
+        "augmentation": sheets.augmentation_picture(report.photo, *report.draws, theme),
+        "relit": pictures.relit_picture(small, *pairs, theme),
+    }
+    return Drawn(diagrams, photographs)
 
-    ten = rate(report.top1_error), rate(report.top5_error)
-    centre = rate(report.center_top1_error), rate(report.center_top5_error)
-    return Result("Ten views", report.dataset, *ten), Result("Centre view", report.dataset, *centre)
+
+def _uris(drawn: Drawn) -> dict[str, str]:
+    """As data URIs: as PNG files the photographs alone would outweigh the rest of the page."""
+    diagrams = {name: png_file_uri(png) for name, png in drawn.diagrams.items()}
+    return diagrams | {name: jpeg_uri(sheet) for name, sheet in drawn.sheets.items()}
+
+
+def _errors(result: Result) -> list[tuple[str, str, list[Figure]]]:
+    """Of each rule, and of guessing: its name, which images, top-1 and top-5 error."""
+    run, classes = result["run"], result["run"]["classes"]
+    images = f"{run['dataset']} {run['split']}, {result['images']:,} images"
+    rows = []
+    for rule, name in (("", "Ten views"), ("center_", "Centre view")):
+        both = f"{rule}top1", f"{rule}top5"
+        rows.append(
+            (name, images, [Figure(result[f"{k}_error"], interval(result, k)) for k in both])
+        )
+    guessing = [Figure(100 * (1 - min(k, classes) / classes)) for k in (1, 5)]
+    return [*rows, ("Guessing", f"{classes:,} classes", guessing)]
+
+
+def _tables(rows: Sequence[Row]) -> list[tuple[str, list[tuple[str, str, str, str]]]]:
+    """The paper's tables by their titles: of each row what, the paper's, ours, of which images."""
+    tables = groupby((row for row in rows if row.table != ELSEWHERE), key=lambda row: row.table)
+    return [(title, [cells(row) for row in some]) for title, some in tables]
 
 
 def _axes(report: Report) -> list[list[tuple[str, float, Floats]]]:
@@ -166,29 +177,25 @@ def _axes(report: Report) -> list[list[tuple[str, float, Floats]]]:
     return [list(rows) for rows in zip(here, reference, strict=True)]
 
 
-def _shrunk(pixels: Pixels, side: int) -> Pixels:
-    picture = Image.fromarray(pixels)
-    picture.thumbnail((side, side), Image.Resampling.LANCZOS)
-    return np.asarray(picture)
+def _ranks(counts: Sequence[int]) -> list[tuple[str, int]]:
+    """Where the true label stood, in words, with how many images: `counts` ends with nowhere."""
+    places = [*PLACES[: len(counts) - 1], f"not among the {NUMBERS[len(counts) - 2]}"]
+    return list(zip(places, counts, strict=True))
 
 
-def _figure_uri(name: str, pngs: dict[str, bytes]) -> str:
-    # 30 photographs in one picture: as a PNG they alone would outweigh the rest of the page
-    if name == "relit":
-        return _photo_uri(np.asarray(Image.open(io.BytesIO(pngs[name]))), side=10**6)
-    return _uri("png", pngs[name])
-
-
-def _photo_uri(pixels: Pixels, side: int = 256) -> str:
-    buffer = io.BytesIO()
-    picture = Image.fromarray(_shrunk(pixels, side))
-    picture.save(buffer, format="JPEG", quality=88)
-    return _uri("jpeg", buffer.getvalue())
-
-
-def _png_uri(pixels: Pixels) -> str:
-    return _uri("png", pictures.png_bytes(Image.fromarray(pixels)))
-
-
-def _uri(kind: str, data: bytes) -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
+def _steps(run: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What to type to have the same again, and why."""
+    names = ("dataset", "model", "recipe", "lr", "seed")
+    chosen = " ".join(f"-S {name}={run[name]}" for name in names)
+    drawn = run["dataset"] == "miniature"
+    where = "" if drawn else "export IMAGENET_ROOT=/where/the/archives/are\n"
+    return [
+        ("From a bare machine: the environment, then every stage, by what params.yaml says.",
+         f"{where}make repro"),
+        ("This very run, whatever params.yaml says. Stages whose code, data and values are as "
+         "they were are not run again.",
+         f"{where}dvc exp run {chosen}"),
+        ("Whether shards and moments are whole, and where a number comes from.",
+         "alexnet verify\nalexnet explain top1_error"),
+        ("A photo of your own, by this model.", "alexnet predict PHOTO.jpg"),
+    ]  # fmt: skip

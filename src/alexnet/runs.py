@@ -39,10 +39,11 @@ class Runs(NamedTuple):
     results: list[Result]
 
 
-def read_runs(root: Path) -> Iterator[Runs]:
+def read_runs(root: Path, experiments: bool = True) -> Iterator[Runs]:
     """What `comparing.comparison` reads. Raises InputError, as it does."""
     groups: dict[tuple[str, ...], list[Result]] = {}
-    for path in (root / "metrics.json", *sorted(root.glob("experiments/*/results/*.json"))):
+    others = sorted(root.glob("experiments/*/results/*.json")) if experiments else []
+    for path in (root / "metrics.json", *others):
         if path.exists():
             result = read_result(path)
             experiment = "" if path.parent == root else path.parents[1].name
