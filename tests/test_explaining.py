@@ -148,10 +148,12 @@ def test_what_has_changed_since_is_named(checkout: Path, change: str) -> None:
 
 
 def test_outputs_that_are_not_those_of_the_lock(made: Path, checkout: Path) -> None:
-    assert list(changed_outputs(made)) == []
+    every = "data/train", "data/evaluate", "metrics.json"
+    assert list(changed_outputs(made, every)) == []
     touched("data/train/model.json", "{}")(checkout)
     shutil.rmtree(checkout / "data/evaluate")
-    assert list(changed_outputs(checkout)) == ["data/train"]
+    assert list(changed_outputs(checkout, every)) == ["data/train"]
+    assert list(changed_outputs(checkout, every[1:])) == []
 
 
 def test_without_a_run_it_says_what_to_do(tmp_path: Path) -> None:

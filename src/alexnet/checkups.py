@@ -25,9 +25,8 @@ def damage(parameters: list[str]) -> Iterator[str]:
     with workers(config.executor) as pool:
         yield from verify(pool, DATA, load_index(DATA / "index"))
     yield from verify_model(DATA / "train")
-    for path in changed_outputs(CHECKOUT):
-        if path in UNSEALED:
-            yield f"{path} is not that of dvc.lock; mend: dvc repro"
+    for path in changed_outputs(CHECKOUT, UNSEALED):
+        yield f"{path} is not that of dvc.lock; mend: dvc repro"
 
 
 def wrong_md5(parameters: list[str]) -> Iterator[str]:
