@@ -186,7 +186,7 @@ def would_run(checkout: Checkout) -> list[str]:
 
 def test_a_new_training_parameter_leaves_resize_cached(checkout: Checkout) -> None:
     checkout.edit(
-        "src/alexnet/config.py", "class Recipe:\n", "class Recipe:\n    warmup: int = 0\n"
+        "src/alexnet/schema.py", "class Recipe:\n", "class Recipe:\n    warmup: int = 0\n"
     )
     with (checkout.folder / "conf/recipe/quick.yaml").open("a") as file:
         file.write("warmup: 5\n")

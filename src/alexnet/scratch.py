@@ -21,6 +21,7 @@ from alexnet.errors import InputError
 
 # whose versions can change a result
 PACKAGES = ("cykooz-resizer", "dvc", "lmdb", "numpy", "pillow", "simplejpeg", "torch")
+CONFIG = ("alexnet.config", "alexnet.schema")  # of no fingerprint: their effect is in parameters
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
@@ -60,7 +61,7 @@ def raw_folder(root: str) -> Path:
 def sources() -> list[Path]:
     """This script and the package's files in use; config's effect comes by parameters."""
     loaded = {name: module for name, module in sys.modules.items() if name.startswith("alexnet.")}
-    names = [name for name in sorted(loaded) if name != "alexnet.config"]
+    names = [name for name in sorted(loaded) if name not in CONFIG]
     script = Path(str(sys.modules["__main__"].__file__))  # absolute, unlike sys.argv[0]
     return [script, *(Path(str(loaded[name].__file__)) for name in names)]
 
