@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from alexnet import devkit, drawings, miniature, shapes
+from alexnet import devkit, drawings, drawn_classes, miniature, outlines
 from alexnet.errors import InputError
 from alexnet.scratch import fingerprint, home, locked
 
@@ -34,7 +34,8 @@ def open_raw(root: str, seed: int, drawn: Mapping[str, int] | None) -> Path:
 
 def _drawn(root: str, seed: int, counts: Mapping[str, int]) -> Path:
     """The miniature's name says what drew it: others, with other counts, can lie beside it."""
-    sources = (Path(str(module.__file__)) for module in (devkit, drawings, miniature, shapes))
+    modules = (devkit, drawings, drawn_classes, miniature, outlines, *drawn_classes.KINDS)
+    sources = (Path(str(module.__file__)) for module in modules)
     folder = home() / f"{root}-{fingerprint(seed, dict(counts), *sources)[:8]}"
     folder.parent.mkdir(parents=True, exist_ok=True)
     with locked(folder.with_suffix(".lock")):

@@ -72,7 +72,7 @@ def _wrong_md5(config: Config) -> Iterable[str]:
     from alexnet.layouts import MD5, check_md5
 
     if config.dataset.drawn:
-        raise InputError("the miniature is drawn: nobody published its MD5", "dataset=ilsvrc2012")
+        raise InputError("the data set is drawn: nobody published its MD5", "dataset=ilsvrc2012")
     root = _root(config)
     known = list(check_md5(root))
     if not known:
