@@ -15,8 +15,8 @@ import pytest
 import scipy.io
 from PIL import Image
 
-from alexnet import miniature
-from alexnet.devkit import _synsets
+from alexnet import drawn_classes, miniature
+from alexnet.devkit import _synsets, read_devkit
 from alexnet.drawings import draw
 from alexnet.errors import InputError
 from alexnet.miniature import odd_files, write_miniature
@@ -139,7 +139,7 @@ def test_meta_parses_as_the_real_one(devkit: dict[str, bytes]) -> None:
     assert all(str(row["gloss"]) for row in rows)
 
 
-@pytest.mark.parametrize("classes", [2, 5, 12])
+@pytest.mark.parametrize("classes", [2, 5, 12, 36])
 def test_every_synset_but_the_root_has_one_parent(classes: int) -> None:
     rows = _synsets(classes, 1)
     inner = rows[classes:]
@@ -149,11 +149,21 @@ def test_every_synset_but_the_root_has_one_parent(classes: int) -> None:
     assert below == [k for k in range(1, len(rows) + 1) if k != classes + 1]
 
 
+def test_all_that_can_be_drawn_are_written_and_named_in_the_devkit(tmp_path: Path) -> None:
+    root = tmp_path / "wide"
+    write_miniature(root, seed=1, train_per_class=1, val_per_class=1, classes=36, workers=2)
+    synsets, truth, counts = read_devkit(root / NAMES[0])
+    assert [(s.wnid, s.words) for s in synsets] == list(drawn_classes.CLASSES)
+    assert (sorted(truth), counts) == (list(range(36)), [1] * 36)
+    with tarfile.open(root / NAMES[1]) as tar:
+        assert tar.getnames() == sorted(f"{wnid}.tar" for wnid, _ in drawn_classes.CLASSES)
+
+
 def test_odd_kinds_are_all_there_for_any_number_of_classes() -> None:
     kinds = {"cmyk", "grey", "png", "gzip", "exif", "truncated"}
     assert {kind for name, kind in ODD_FILES.items() if name.startswith("n")} == kinds
     assert any(k == "cmyk" and "val" in name for name, k in ODD_FILES.items())
-    for classes in range(2, 13):
+    for classes in (*range(2, 13), 36):
         spots = odd_files(classes)
         assert sorted(spots.values()) == sorted(ODD_FILES.values()), "two fell on one file"
         assert all(parsed(n)[1] <= 4 for n in spots if n.startswith("n"))
@@ -306,11 +316,11 @@ def test_what_another_process_finished_meanwhile_is_kept(
 
 
 @pytest.mark.parametrize(
-    "counts", [(1, 4, 1, 0), (13, 4, 1, 0), (2, 0, 1, 0), (2, 1, 0, 0), (2, 1, 1, -1)]
+    "counts", [(1, 4, 1, 0), (37, 4, 1, 0), (2, 0, 1, 0), (2, 1, 0, 0), (2, 1, 1, -1)]
 )
 def test_counts_that_cannot_be_drawn(tmp_path: Path, counts: tuple[int, int, int, int]) -> None:
     classes, train, val, seed = counts
-    with pytest.raises(InputError, match="choose 2 to 12"):
+    with pytest.raises(InputError, match="choose 2 to 36"):
         write_miniature(
             tmp_path / "m", seed=seed, train_per_class=train, val_per_class=val, classes=classes
         )

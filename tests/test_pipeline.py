@@ -287,7 +287,7 @@ def test_verify(checkout: Checkout) -> None:
     assert said[-1] == "verify: 1 problem"
     checkout.run("dvc", "checkout", "--force")
     said = alexnet(checkout, "verify", "--md5", fails=True)
-    assert said.startswith("error: the miniature is drawn")
+    assert said.startswith("error: the data set is drawn")
 
 
 def test_inspect_moments(checkout: Checkout, tmp_path: Path) -> None:

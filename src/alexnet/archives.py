@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from alexnet import devkit, drawings, miniature, shapes
+from alexnet import devkit, drawings, drawn_classes, miniature, outlines
 from alexnet.errors import InputError
 from alexnet.scratch import fingerprint, home, locked, raw_folder
 
@@ -27,7 +27,8 @@ def open_raw(root: str, seed: int, drawn: Mapping[str, int] | None) -> Path:
 
 def drawn_folder(root: str, seed: int, counts: Mapping[str, int]) -> Path:
     """Where the miniature lies, or will: its name says what drew it, others can lie beside it."""
-    sources = (Path(str(module.__file__)) for module in (devkit, drawings, miniature, shapes))
+    modules = (devkit, drawings, drawn_classes, miniature, outlines, *drawn_classes.KINDS)
+    sources = (Path(str(module.__file__)) for module in modules)
     return home() / f"{root}-{fingerprint(seed, dict(counts), *sources)[:8]}"
 
 

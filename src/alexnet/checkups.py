@@ -33,7 +33,7 @@ def wrong_md5(parameters: list[str]) -> Iterator[str]:
     """The raw archives whose MD5 is not the one published."""
     dataset = load_config(parameters).dataset
     if dataset.drawn:
-        raise InputError("the miniature is drawn: nobody published its MD5", "dataset=ilsvrc2012")
+        raise InputError("the data set is drawn: nobody published its MD5", "dataset=ilsvrc2012")
     root = _root(dataset)
     known = list(layouts.check_md5(root))
     if not known:

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import scipy.io
 
+from alexnet.drawn_classes import CLASSES
 from alexnet.errors import InputError
 from alexnet.index import Synset
-from alexnet.shapes import CLASSES
 
 KIT = "ILSVRC2012_devkit_t12"
 TRUTH = "ILSVRC2012_validation_ground_truth.txt"
@@ -22,13 +22,14 @@ data/ILSVRC2012_validation_ground_truth.txt: the ILSVRC2012_ID of each validatio
 """
 
 ENTITY, ARTIFACT, ANIMAL = "n00001740", "n00021939", "n00015388"
-PLANT, PLANT_PART = "n00017222", "n13086908"
+PLANT, PLANT_PART, FUNGUS = "n00017222", "n13086908", "n12992868"
 INNER = {
     ENTITY: ("entity", "whatever there is"),
     ARTIFACT: ("artifact, artefact", "a thing that somebody made"),
     ANIMAL: ("animal, animate being, beast, brute, creature, fauna", "a living thing that moves"),
     PLANT: ("plant, flora, plant life", "a living thing that stays where it grows"),
     PLANT_PART: ("plant part, plant structure", "any part of a plant"),
+    FUNGUS: ("fungus", "a living thing that feeds on what others leave"),
 }
 LEAVES = {  # wnid → the synset above, gloss
     "n04574999": (ARTIFACT, "a round frame with spokes that turns on an axle"),
@@ -43,6 +44,30 @@ LEAVES = {  # wnid → the synset above, gloss
     "n04394261": (ARTIFACT, "rings round a centre, to be shot at"),
     "n13152742": (PLANT_PART, "the flat organ with which plants catch the light"),
     "n01944390": (ANIMAL, "a slow animal with a spiral shell"),
+    "n03544143": (ARTIFACT, "two bulbs through whose neck sand runs for an hour"),
+    "n03874599": (ARTIFACT, "a lock to take off, with a shackle that goes through a hasp"),
+    "n04153751": (ARTIFACT, "a fastener with a thread, turned by the slot in its head"),
+    "n03481172": (ARTIFACT, "a heavy head on a handle, to strike with"),
+    "n03613294": (ARTIFACT, "the piece of metal whose bit turns a lock"),
+    "n02709367": (ARTIFACT, "an iron with two flukes that holds a ship"),
+    "n04148054": (ARTIFACT, "two blades on a pivot that cut what is between them"),
+    "n04507155": (ARTIFACT, "a canopy on ribs, folded up when it does not rain"),
+    "n03291819": (ARTIFACT, "a flat wrapper with a flap, for a letter"),
+    "n03944341": (ARTIFACT, "sails on a stick that the wind turns"),
+    "n02948072": (ARTIFACT, "a stick of wax with a wick"),
+    "n04380533": (ARTIFACT, "a lamp with a shade, to stand on a table"),
+    "n03544360": (ARTIFACT, "walls and a roof for a family to live in"),
+    "n04128499": (ARTIFACT, "a small boat that the wind moves"),
+    "n04275548": (ARTIFACT, "threads round and across, as a spider spins them"),
+    "n13001041": (FUNGUS, "a cap with gills on a stem"),
+    "n02274259": (ANIMAL, "an insect with four broad wings and knobbed feelers"),
+    "n07767847": (PLANT_PART, "a sweet fruit, narrow towards its stalk"),
+    "n13104059": (PLANT, "a tall plant with a trunk of wood"),
+    "n11842204": (PLANT, "a fleshy plant of the desert, spiny and without leaves"),
+    "n01772222": (ANIMAL, "an animal of eight legs that spins"),
+    "n01726692": (ANIMAL, "a long reptile without legs"),
+    "n07758680": (PLANT_PART, "the small fruit of the vine, in clusters"),
+    "n01855672": (ANIMAL, "a large water bird with a long neck"),
 }
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter
 
-from alexnet.shapes import SHAPES, UPRIGHT, Part, disc
+from alexnet.drawn_classes import SHAPES, UPRIGHT
+from alexnet.outlines import Part, disc
 
 Colour = tuple[float, float, float]  # RGB, 0–255
 Size = tuple[int, int]  # width, height in pixels
@@ -19,7 +20,7 @@ OUTLINE = 4  # pixels at twice the size
 
 
 def draw(seed: int, label: int, index: int) -> npt.NDArray[np.uint8]:
-    """One image of class `label` of shapes.CLASSES: uint8 (H, W, 3) RGB, H and W from 300 to 500.
+    """One image of class `label` of drawn_classes: uint8 (H, W, 3) RGB, H and W from 300 to 500.
 
     The same three non-negative numbers give the same pixels. IndexError for a label beyond them.
     """

@@ -21,9 +21,9 @@ from PIL import Image
 
 from alexnet.devkit import KIT, write_devkit
 from alexnet.drawings import draw
+from alexnet.drawn_classes import CLASSES
 from alexnet.errors import InputError
 from alexnet.progress import track
-from alexnet.shapes import CLASSES
 from alexnet.workers import follow_parent
 
 AHEAD = 64  # files drawn but not yet written: what bounds the memory
@@ -54,10 +54,10 @@ def write_miniature(
     seed: int,
     train_per_class: int,
     val_per_class: int,
-    classes: int = len(CLASSES),
+    classes: int = 12,
     workers: int | None = None,
 ) -> None:
-    """Draw the first `classes` of CLASSES into `root`, laid out as ILSVRC-2012 is downloaded.
+    """Draw the first `classes` of drawn_classes into `root`, laid out as ILSVRC-2012 is downloaded.
 
     Built beside `root` and moved there when whole; a `root` that already holds files is kept as it
     is, also one that another process finished meanwhile. `workers`: processes, None for one a core.

@@ -4,14 +4,9 @@ Coordinates are in units of a thing's radius, x to the right and y down. Paints 
 for all classes: form, not colour, tells them apart.
 """
 
-from collections.abc import Callable
-
 import numpy as np
-import numpy.typing as npt
 
-Points = npt.NDArray[np.float64]  # (N, 2)
-Numbers = npt.NDArray[np.floating]  # (N,)
-Part = tuple[Points, str]  # a polygon and its paint; later parts cover earlier ones
+from alexnet.outlines import Draft, Numbers, Part, Points, around, disc, polar, ray, stroke
 
 # WordNet 3.0 ids, in an order that is not theirs, so that devkit ids and sorted names differ.
 CLASSES = (
@@ -28,38 +23,6 @@ CLASSES = (
     ("n13152742", "leaf, leafage, foliage"),
     ("n01944390", "snail"),
 )
-
-
-def polar(radius: float | Numbers, angle: float | Numbers) -> Points:
-    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=-1)
-
-
-def around(count: int | np.int64, start: float = 0.0) -> Numbers:
-    """`count` angles evenly round the circle."""
-    return start + 2 * np.pi * np.arange(count) / count
-
-
-def disc(x: float, y: float, rx: float, ry: float | None = None, turn: float = 0.0) -> Points:
-    cos, sin = np.cos(turn), np.sin(turn)
-    u, v = (polar(1.0, around(48)) * (rx, rx if ry is None else ry)).T
-    return np.stack([x + u * cos - v * sin, y + u * sin + v * cos], axis=-1)
-
-
-def stroke(path: npt.ArrayLike, widths: npt.ArrayLike) -> Points:
-    """The band along `path`, as wide at each of its points as `widths` says."""
-    path = np.asarray(path, dtype=np.float64)
-    along = np.gradient(path, axis=0)
-    along /= np.hypot(along[:, :1], along[:, 1:])
-    across = np.stack([-along[:, 1], along[:, 0]], axis=-1)
-    half = across * np.broadcast_to(np.asarray(widths) / 2, len(path))[:, None]
-    return np.concatenate([path + half, (path - half)[::-1]])
-
-
-def ray(angle: float, near: float, far: float) -> Points:
-    return polar(np.linspace(near, far, 9), np.full(9, angle))
-
-
-# The classes
 
 
 def wheel(rng: np.random.Generator) -> list[Part]:
@@ -253,7 +216,7 @@ def snail(rng: np.random.Generator) -> list[Part]:
     ]
 
 
-SHAPES: tuple[Callable[[np.random.Generator], list[Part]], ...] = (
+SHAPES: tuple[Draft, ...] = (
     wheel, starfish, ladder, daisy, chessboard, fish,
     gear, beach_ball, ladybird, target, leaf, snail,
 )  # fmt: skip
