@@ -1,0 +1,91 @@
+"""The matrices of experiments/: what a run depends on, and that each row is the net it names."""
+
+import re
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from alexnet.config import load_config
+from alexnet.model import AlexNet, layers_of
+from test_dvc import ROOT, imported
+
+FOLDERS = sorted(path.parent for path in (ROOT / "experiments").glob("*/dvc.yaml"))
+STAGES: list[tuple[str, str, Any]] = [
+    (folder.name, name, told)
+    for folder in FOLDERS
+    for name, told in yaml.safe_load((folder / "dvc.yaml").read_text())["stages"].items()
+]
+ROWS = {
+    path.name: path.read_text().split() for path in (ROOT / "experiments/ablations/rows").iterdir()
+}
+
+
+@pytest.mark.parametrize(("folder", "name", "told"), STAGES)
+def test_deps_are_the_modules_that_its_scripts_import(folder: str, name: str, told: Any) -> None:
+    commands = told["cmd"] if isinstance(told["cmd"], list) else [told["cmd"]]
+    scripts = {ROOT / script for each in commands for script in re.findall(r"python (\S+)", each)}
+    expected = scripts.union(*(imported(script) for script in scripts))
+    listed = {ROOT / dep for dep in told["deps"] if dep.endswith(".py")}
+    assert listed == expected
+
+
+@pytest.mark.parametrize(("folder", "name", "told"), STAGES)
+def test_outputs_lie_in_its_own_folder(folder: str, name: str, told: Any) -> None:
+    written = [*told.get("outs", []), *told.get("metrics", [])]
+    assert written
+    for each in written:
+        path = each if isinstance(each, str) else next(iter(each))
+        assert path.startswith(f"experiments/{folder}/")
+
+
+def test_a_plain_repro_depends_on_no_experiment() -> None:
+    assert "experiments/" not in (ROOT / "dvc.yaml").read_text()
+
+
+def test_the_rows_are_those_of_the_matrix() -> None:
+    told = yaml.safe_load((ROOT / "experiments/ablations/dvc.yaml").read_text())
+    assert set(told["stages"]["train"]["matrix"]["row"]) == set(ROWS)
+
+
+@pytest.fixture
+def same_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(Path.cwd())  # where load_config leaves the process
+
+
+@pytest.mark.usefixtures("same_folder")
+@pytest.mark.parametrize("row", ROWS)
+def test_a_row_differs_from_the_baseline_in_what_its_name_says(row: str) -> None:
+    plain, other = (_told(overrides) for overrides in ([], ROWS[row]))
+    changed = {name for name, value in plain.items() if other[name] != value}
+    assert changed == {each.partition("=")[0] for each in ROWS[row]}
+    assert bool(changed) is (row != "baseline")
+    if removed := re.fullmatch(r"no_(conv\d)", row):
+        assert other[f"model.maps.{removed[1]}"] == 0
+
+
+@pytest.mark.usefixtures("same_folder")
+@pytest.mark.parametrize("row", ROWS)
+def test_each_row_is_a_net(row: str) -> None:
+    model = asdict(load_config(ROWS[row]).model)
+    net = AlexNet(3, **{k: v for k, v in model.items() if not k.startswith("init")})
+    assert list(layers_of(net))[-1] == "fc8"
+
+
+def _told(overrides: list[str]) -> dict[str, Any]:
+    """Every parameter by its dotted name."""
+    found: dict[str, Any] = {}
+
+    def walk(prefix: str, value: Any) -> None:
+        if isinstance(value, dict) and value:
+            for key, each in value.items():
+                walk(f"{prefix}.{key}" if prefix else key, each)
+        else:
+            found[prefix] = value
+
+    walk("", asdict(load_config(overrides)))
+    for key in [key for key in found if key.startswith("model.lrn.")]:
+        found["model.lrn"] = found.get("model.lrn", {}) | {key: found.pop(key)}
+    return found
