@@ -41,7 +41,9 @@ def padlock(rng: np.random.Generator) -> list[Part]:
     bow = arc(0, -0.3 - lift, reach, np.pi, 2 * np.pi)
     shackle = np.concatenate([[(-reach, 0.2)], bow, [(reach, 0.2 - 1.8 * lift)]])
     corners = np.array([(-wide, 0), (wide, 0), (foot, tall), (-foot, tall)])
-    case = rounded(np.repeat(corners, 2, axis=0)) if rng.integers(2) else corners
+    halfway = (corners + np.roll(corners, -1, axis=0)) / 2
+    soft = rounded(np.stack([corners, halfway], axis=1).reshape(-1, 2))
+    case = soft if rng.integers(2) else corners
     bands = tall * (0.74 + 0.08 * np.arange(rng.integers(0, 4)))
     y = tall * 0.36
     return [
@@ -123,8 +125,9 @@ def anchor(rng: np.random.Generator) -> list[Part]:
 
 def scissors(rng: np.random.Generator) -> list[Part]:
     spread, reach, grip = rng.uniform(0.2, 0.55), rng.uniform(0.9, 1.2), rng.uniform(0.22, 0.3)
-    edge = np.linspace((-0.05, -0.1), (0, -reach), 2 * rng.integers(0, 9) + 2)
-    edge[1:-1:2, 0] += 0.05  # pinking shears have teeth
+    teeth = rng.integers(0, 8)  # pinking shears have them
+    edge = np.linspace((-0.05, -0.1), (0, -reach), 2 * teeth + 2)
+    edge[1:-1:2, 0] += np.linspace(0.07, 0.015, teeth)
     blade = np.concatenate([edge, [(0.16, -0.35), (0.12, 0.1), (-0.06, 0.1)]])
     x, y = 0.1 - grip * 0.75, 0.36 + grip * 1.3
     pieces: list[Part] = [
