@@ -106,7 +106,9 @@ def test_training_that_memory_cannot_hold(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(doctor, "memory", lambda: 4e9)
     (found,) = doctor.training({"maps": MAPS}, 128)
-    assert found.value.startswith("60,965,224 parameters, batches of 128: about 3.0 GB of memory")
+    assert found.value.startswith(
+        "60,965,224 parameters for 1,000 classes, batches of 128: about 3.0 GB of"
+    )
     assert found.mend == ""
     (found,) = doctor.training({"maps": MAPS}, 512)
     assert "batch_size" in found.mend

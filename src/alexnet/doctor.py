@@ -156,7 +156,8 @@ def training(model: Mapping[str, Any], batch: int) -> Iterator[Finding]:
     there = torch.cuda.get_device_properties(0).total_memory if gpu else memory()
     mend = "a smaller recipe.batch_size or model" if taken > there else ""
     where = "the GPU's memory" if gpu else "memory"
-    told = f"{parameters:,} parameters, batches of {batch}: about {taken / GIGA:,.1f} GB of {where}"
+    size = f"{parameters:,} parameters for 1,000 classes"
+    told = f"{size}, batches of {batch}: about {taken / GIGA:,.1f} GB of {where}"
     yield Finding("training", told, mend)
 
 
