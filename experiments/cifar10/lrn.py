@@ -1,7 +1,6 @@
-"""Section 3.3 on CIFAR-10: the four-layer net's test error with and without LRN → a JSON file."""
+"""Section 3.3 on CIFAR-10: the four-layer net's test error with and without LRN → a result."""
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
@@ -12,9 +11,12 @@ from alexnet.cifar import TRAIN, VAL, read_pixels
 from alexnet.config import errors_in_one_line
 from alexnet.device import keep_freed_memory, pick_device
 from alexnet.four_layers import FourLayers
-from alexnet.scratch import raw_folder, write_atomically
-from alexnet.small_training import epochs, error, in_memory
+from alexnet.results import result_of, write_result
+from alexnet.scoring import wrong
+from alexnet.scratch import raw_folder
+from alexnet.small_training import epochs, guesses, in_memory
 
+ROWS = {"lrn": "baseline", "plain": "cifar10_no_lrn"}  # of the comparison
 WEIGHT_DECAY = 0.004  # of cuda-convnet's net
 
 
@@ -28,12 +30,14 @@ def main() -> None:
     rates = [asked.lr] * asked.epochs + [asked.lr / 10] * asked.last_epochs
     for n, found in enumerate(epochs(net, train, rates, asked.seed, WEIGHT_DECAY), 1):
         print(f"{asked.normalised}, epoch {n}: training error {100 * found:.1f} %", flush=True)
-    wrong = error(net, test, train.mean)
-    print(f"{asked.normalised}, seed {asked.seed}: test error {100 * wrong:.2f} %")
-    row = {"lrn": asked.normalised == "lrn", "seed": asked.seed, "epochs": len(rates)}
-    row |= {"training_error": 100 * found, "test_error": 100 * wrong}
+    top = guesses(net, test, train.mean)
+    counts = {f"top{k}_wrong": int(wrong(top, test.labels, k).sum()) for k in (1, 5)}
+    run = {"dataset": "cifar10", "split": "val", "classes": 10, "model": "four_layers"}
+    run |= {"recipe": f"{len(rates)} epochs", "seed": asked.seed, "lr": asked.lr}
+    result = result_of(counts, len(top), run) | {"row": ROWS[asked.normalised]}
+    print(f"{asked.normalised}, seed {asked.seed}: test error {result['top1_error']:.2f} %")
     asked.out.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(asked.out, json.dumps(row, indent=1).encode() + b"\n")
+    write_result(asked.out, result)
 
 
 def _asked() -> argparse.Namespace:

@@ -12,6 +12,7 @@ from alexnet.cifar import Pixels
 from alexnet.device import pick_autocast
 from alexnet.optim import update
 from alexnet.progress import progress
+from alexnet.scoring import likeliest, wrong
 
 BATCH = 128
 MOMENTUM = 0.9
@@ -69,15 +70,20 @@ def _gradients(net: nn.Module, images: Images, batch: Tensor, mean: Tensor) -> l
     return list(torch.autograd.grad(loss, list(net.parameters())))
 
 
-@torch.no_grad()
 def error(net: nn.Module, images: Images, mean: Tensor) -> float:
     """The share of `images` whose most probable class is not their label."""
-    wrong = torch.zeros((), dtype=torch.int64, device=mean.device)
+    return float(wrong(guesses(net, images, mean), images.labels, 1).double().mean())
+
+
+@torch.no_grad()
+def guesses(net: nn.Module, images: Images, mean: Tensor) -> Tensor:
+    """The five most probable labels of each image, (N, 5) int64."""
+    found = []
     for part in torch.split(torch.arange(len(images.labels), device=mean.device), 1000):
-        pixels, labels = images.pixels[part], images.labels[part]
         with pick_autocast("auto", mean.device):
-            wrong += (net(_inputs(pixels, mean)).argmax(dim=1) != labels).sum()
-    return float(wrong) / len(images.labels)
+            logits = net(_inputs(images.pixels[part], mean))
+        found.append(likeliest(logits.float())[0])
+    return torch.cat(found)
 
 
 def _inputs(pixels: Tensor, mean: Tensor) -> Tensor:
