@@ -4,11 +4,12 @@ import numpy as np
 
 from alexnet.comparing import ELSEWHERE, Row
 from alexnet.dag import Stage
-from alexnet.exhibits import Draws, Neighbour, OddFile, Prediction, Query, Sample, Shelf
+from alexnet.exhibits import Draws, OddFile, Prediction, Sample, Shelf
 from alexnet.figures import Guess
 from alexnet.pictures import Pixels
 from alexnet.report import Report
 from alexnet.runs import Figure
+from alexnet.sheets import Neighbour, Query
 
 
 def noise(seed: int, *shape: int) -> Pixels:

@@ -143,7 +143,8 @@ def test_dvcs_own_views(checkout: Checkout) -> None:
     assert "top1_error" in checkout.run("dvc", "metrics", "show")
     assert "evaluate" in checkout.run("dvc", "dag")
     assert "workspace" in checkout.run("dvc", "exp", "show", "--no-pager", "--csv")
-    checkout.run("dvc", "plots", "show")
+    assert "failed" not in checkout.run("dvc", "plots", "show")
+    assert "failed" not in checkout.run("dvc", "metrics", "show")
     assert (checkout.folder / "dvc_plots/index.html").exists()
     shutil.rmtree(checkout.folder / "dvc_plots")
 

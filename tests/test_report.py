@@ -282,7 +282,7 @@ def test_write_report_leaves_the_page_and_its_figures(tmp_path: Path, html: str)
     folder = tmp_path / "a" / "report"
     write_report(folder, REPORT)
     names = ["augmentation", "codes", "confusion", "curves", "eigenpairs", "kernels"]
-    names += ["predictions", "relit"]
+    names += ["neighbours", "predictions", "relit"]
     assert sorted(path.name for path in folder.iterdir()) == sorted(
         ["index.html", *(f"{name}.png" for name in names)]
     )

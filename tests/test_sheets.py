@@ -8,7 +8,7 @@ from PIL import Image
 
 from alexnet import sheets
 from alexnet.pictures import DARK, LIGHT, Pixels, Theme
-from alexnet.sheets import Neighbourhood, Tile
+from alexnet.sheets import Neighbour, Query
 from test_figures import packed, places
 
 TOPS, LEFTS = np.array([0, 3, 31, 8, 20]), np.array([31, 2, 0, 16, 20])
@@ -49,15 +49,19 @@ def test_frames_mark_the_patches_on_the_photo(photo: Pixels) -> None:
     assert np.array_equal(sheet[sheets.LINE : sheets.LINE + 512, :512], expected)
 
 
-def tile(colour: str, label: int) -> Tile:
-    return Tile(np.asarray(Image.new("RGB", (256, 256), colour)), label, f"${label}_{{, other")
+def tile(colour: str, same: bool = False) -> Neighbour:
+    return Neighbour(np.asarray(Image.new("RGB", (256, 256), colour)), "$_{, other", same)
+
+
+def asked(features: list[Neighbour], pixels: list[Neighbour]) -> Query:
+    return Query(*tile("#300000")[:2], features, pixels)
 
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK])
 def test_neighbours_stand_in_order_and_those_of_its_class_on_a_bar(theme: Theme) -> None:
-    features = [tile(f"#1000{n}0", 3 if n != 2 else 4) for n in range(6)]
-    pixels = [tile(f"#2000{n}0", 3 if n == 5 else 7) for n in range(6)]
-    both = [Neighbourhood(tile("#300000", 3), features, pixels)] * 2
+    features = [tile(f"#1000{n}0", n != 2) for n in range(6)]
+    pixels = [tile(f"#2000{n}0", n == 5) for n in range(6)]
+    both = [asked(features, pixels)] * 2
     sheet = packed(sheets.neighbours_picture(both, theme))
     bar = int(theme.pair[0][1:], 16)
     tops = []
@@ -81,10 +85,9 @@ def test_neighbours_stand_in_order_and_those_of_its_class_on_a_bar(theme: Theme)
 
 def test_how_many_are_of_its_class_is_told() -> None:
     """The titles differ where the counts do, and nowhere else."""
-    one, none = ([tile("#100000", label)] * 2 for label in (3, 4))
+    one, none = ([tile("#100000", same)] * 2 for same in (True, False))
     same, other = (
-        np.asarray(sheets.neighbours_picture([Neighbourhood(tile("#300000", 3), near, none)]))
-        for near in (one, none)
+        np.asarray(sheets.neighbours_picture([asked(near, none)])) for near in (one, none)
     )
     rows = np.flatnonzero((same != other).any(axis=(1, 2)))
     assert rows.min() < sheets.LINE
@@ -94,5 +97,5 @@ def test_how_many_are_of_its_class_is_told() -> None:
 def test_no_query_and_no_patch_is_an_empty_sheet(photo: Pixels) -> None:
     nothing = np.array([], int)
     sheets.augmentation_picture(photo, nothing, nothing, np.zeros((0, 3)), 224)
-    alone = sheets.neighbours_picture([Neighbourhood(tile("#300000", 3), [], [])])
+    alone = sheets.neighbours_picture([asked([], [])])
     assert alone.width >= sheets.QUERY

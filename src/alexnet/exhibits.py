@@ -15,7 +15,7 @@ from alexnet.index import Index
 from alexnet.pictures import Floats, Pixels
 from alexnet.recipe import recipe_of
 from alexnet.shards import Shards
-from alexnet.sheets import PATCHES, Places
+from alexnet.sheets import PATCHES, Neighbour, Places, Query
 
 PREDICTIONS = 8  # as many as the paper's figure 4 has
 MISTAKES = 8
@@ -66,23 +66,6 @@ class Draws(NamedTuple):
     lefts: Places
     shifts: Floats
     crop: int
-
-
-class Neighbour(NamedTuple):
-    """A training image near to a query; `same`: it is of the query's class."""
-
-    image: Pixels
-    words: str
-    same: bool
-
-
-class Query(NamedTuple):
-    """A test image, and the training images nearest to it in two spaces, the nearest first."""
-
-    image: Pixels
-    words: str
-    features: Sequence[Neighbour]
-    pixels: Sequence[Neighbour]
 
 
 def spread(items: Sequence[T], count: int) -> list[T]:

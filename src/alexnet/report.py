@@ -14,7 +14,7 @@ from PIL import Image
 from alexnet import charts, figures, pictures, sheets
 from alexnet.comparing import ELSEWHERE, Row, cells
 from alexnet.dag import Stage, diagram
-from alexnet.exhibits import Draws, OddFile, Prediction, Query, Shelf
+from alexnet.exhibits import Draws, OddFile, Prediction, Shelf
 from alexnet.figures import History
 from alexnet.mistakes import Counts, hardest
 from alexnet.page import jpeg_uri, page, png_file_uri, shrunk
@@ -51,7 +51,7 @@ class Report:
     shelves: Sequence[Shelf]
     odd_files: Sequence[OddFile]  # the first of all
     odd: int  # how many there are
-    queries: Sequence[Query]
+    queries: Sequence[sheets.Query]
     codes: Sequence[Mapping[str, str]]  # rows of codes.csv
 
 
@@ -91,6 +91,7 @@ def write_report(folder: Path, report: Report) -> None:
     images, truths, guesses = zip(*report.predictions, strict=True)
     pngs = {
         "predictions": figures.predictions_picture(np.stack(images), truths, guesses),
+        "neighbours": pictures.png_bytes(sheets.neighbours_picture(report.queries)),
         **light.diagrams,
         **{name: pictures.png_bytes(sheet) for name, sheet in light.sheets.items()},
     }

@@ -24,20 +24,21 @@ ROW = LINE + TILE + BAR + GAP  # title and neighbours in one space
 QUERY = 2 * ROW - LINE - GAP
 
 
-class Tile(NamedTuple):
-    """An image (256, 256, 3), its label and the words of its class."""
+class Neighbour(NamedTuple):
+    """A training image near to a query; `same`: it is of the query's class."""
 
     image: Pixels
-    label: int
     words: str
+    same: bool
 
 
-class Neighbourhood(NamedTuple):
-    """A query and the training images nearest to it in two spaces, the nearest first."""
+class Query(NamedTuple):
+    """A test image, and the training images nearest to it in two spaces, the nearest first."""
 
-    query: Tile
-    features: Sequence[Tile]
-    pixels: Sequence[Tile]
+    image: Pixels
+    words: str
+    features: Sequence[Neighbour]
+    pixels: Sequence[Neighbour]
 
 
 def augmentation_picture(
@@ -103,7 +104,7 @@ def _told(
         write(sheet, (x + 3 * GAP, here + LINE), light.replace("-", "−"), FONT, theme.muted)
 
 
-def neighbours_picture(queries: Sequence[Neighbourhood], theme: Theme = LIGHT) -> Image.Image:
+def neighbours_picture(queries: Sequence[Query], theme: Theme = LIGHT) -> Image.Image:
     """Fig. 4, right: each query, the training images nearest in features, below those in pixels.
 
     Features are the activations of the last hidden layer; of neighbours there is room for six.
@@ -113,13 +114,13 @@ def neighbours_picture(queries: Sequence[Neighbourhood], theme: Theme = LIGHT) -
     sheet = Image.new(
         "RGB", (indent + COLUMNS * (TILE + GAP) - GAP, len(queries) * block - 3 * GAP), theme.paper
     )
-    for n, (query, *both) in enumerate(queries):
+    for n, query in enumerate(queries):
         top = n * block
         sheet.paste(_sized(query.image, QUERY), (0, top))
         name = shortened(query.words, 17)
         write(sheet, (QUERY // 2, top + QUERY + GAP), name, FONT, theme.muted, "ma")
-        for line, (space, found) in enumerate(zip(("features", "pixels"), both, strict=True)):
-            _found(sheet, (indent, top + line * ROW), space, query, found, theme)
+        for line, space in enumerate(("features", "pixels")):
+            _found(sheet, (indent, top + line * ROW), space, getattr(query, space), theme)
     return sheet
 
 
@@ -127,18 +128,16 @@ def _found(
     sheet: Image.Image,
     at: tuple[int, int],
     space: str,
-    query: Tile,
-    found: Sequence[Tile],
+    found: Sequence[Neighbour],
     theme: Theme,
 ) -> None:
     x, y = at
-    alike = [tile.label == query.label for tile in found]
-    title = f"Nearest in {space}: {sum(alike)} of {len(found)} of its class"
+    title = f"Nearest in {space}: {sum(each.same for each in found)} of {len(found)} of its class"
     write(sheet, at, title, FONT, theme.ink)
-    for n, (tile, same) in enumerate(zip(found, alike, strict=True)):
+    for n, near in enumerate(found):
         left, top = x + n * (TILE + GAP), y + LINE
-        sheet.paste(_sized(tile.image, TILE), (left, top))
-        if same:
+        sheet.paste(_sized(near.image, TILE), (left, top))
+        if near.same:
             sheet.paste(theme.pair[0], (left, top + TILE, left + TILE, top + TILE + BAR))
 
 
