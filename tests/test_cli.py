@@ -115,6 +115,31 @@ def test_predict_tells_what_it_cannot_read_and_answers_the_rest(
     assert told.out.count("\n") == 1
 
 
+def test_no_name_of_a_photo_ends_the_others(
+    data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On stdin a name is all of a line: of any bytes, any length, U+2028 among them."""
+    shutil.copy(data.parent / "photos/0.png", tmp_path / "a\u2028b.png")
+    names = [b"caf\xe9.png", b"", b"n" * 5000, b"a\0b.png", "a\u2028b.png".encode()]
+    stdin = io.TextIOWrapper(io.BytesIO(b"\n".join(names) + b"\n"), "utf-8", "strict")
+    monkeypatch.setattr(sys, "stdin", stdin)
+    monkeypatch.chdir(tmp_path)
+    assert alexnet("predict", "-", "--json", "--center", "--model", data / "train") == 1
+    told = capfd.readouterr()
+    assert [json.loads(line)["photo"] for line in told.out.splitlines()] == ["a\u2028b.png"]
+    whys = [line.partition(": ")[2] for line in told.err.splitlines()]
+    no_file = "a name that no file can have"
+    assert whys == ["No such file or directory", "File name too long", no_file]
+
+
+def test_predict_says_that_no_photo_was_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("\n"))
+    assert alexnet("predict", "-") == 1
+    assert capsys.readouterr().err.startswith("error: no photo was named on stdin; mend: ")
+
+
 def test_a_bad_model_is_one_line(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -27,8 +27,7 @@ def predict(arguments: Namespace) -> int:
     net, moments, described = _model(arguments)
     device = pick_device("auto")
     mean = torch.from_numpy(moments.mean_image).to(device)
-    names = sys.stdin.read().splitlines() if arguments.photos == ["-"] else arguments.photos
-    photos = list(predicting.photos_in(map(Path, names)))
+    photos = list(predicting.photos_in(map(Path, _named(arguments.photos))))
     rule = predicting.Rule(described["input"]["resample"], not arguments.as_stored)
     how = rule, arguments.batch, arguments.top, arguments.center
     screen, refused = Screen(), 0
@@ -46,7 +45,19 @@ def predict(arguments: Namespace) -> int:
                 screen.print(showing.heading(answer), soft_wrap=True)
                 screen.print(showing.as_table(answer, described["synsets"]))
             advance(1)
-    return 1 if refused or not photos else 0
+    return 1 if refused else 0
+
+
+def _named(photos: list[str]) -> list[str]:
+    """The names of the line, or those on stdin: all that a line of it can hold is a name."""
+    if photos != ["-"]:
+        return photos
+    if hasattr(sys.stdin, "reconfigure"):
+        sys.stdin.reconfigure(errors="surrogateescape")  # a file's name need not be UTF-8
+    names = [name for name in sys.stdin.read().split("\n") if name]
+    if not names:
+        raise InputError("no photo was named on stdin", "alexnet predict PHOTO")
+    return names
 
 
 def inspect(arguments: Namespace) -> int:

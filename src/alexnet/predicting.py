@@ -58,11 +58,20 @@ class Rule(NamedTuple):
 def photos_in(paths: Iterable[Path]) -> Iterator[Path | Refused]:
     """The files named; of a folder all files in it and below it, in order, but hidden ones."""
     for path in paths:
-        if not path.is_dir():
+        if "\0" in str(path):
+            yield Refused(path, "a name that no file can have")
+        elif _is_folder(path):
+            found = list(_files_below(path))
+            yield from found or [Refused(path, "a folder without any file")]
+        else:
             yield path
-            continue
-        found = list(_files_below(path))
-        yield from found or [Refused(path, "a folder without any file")]
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # too long a name, a folder that may not be entered: opening it tells
+        return False
 
 
 def _files_below(folder: Path) -> Iterator[Path | Refused]:
