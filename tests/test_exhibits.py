@@ -101,7 +101,7 @@ def test_the_ledger_shows_what_became_of_each_file(tmp_path: Path) -> None:
     entries = shards.manifest["shards"]
     write_manifest(tmp_path / "train", np.array([0, 1, 0, -1], np.int32), "raw", entries, odd)
     train = Shards(tmp_path / "train")
-    kept, skipped = exhibits.odd_files(train, shards)
+    kept, skipped = exhibits.odd_files([train, shards])
     assert (kept.name, kept.what, kept.done) == ("grey.JPEG", "mode L", "kept")
     assert kept.image is not None
     assert np.array_equal(kept.image, train.read(2))
@@ -153,3 +153,12 @@ def test_draws_are_those_of_training(tmp_path: Path) -> None:
             for axis in range(3)
         )
         assert draws.shifts[epoch] == pytest.approx(shift, rel=1e-6)
+
+
+def test_a_line_that_is_cut_short_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "some.csv"
+    path.write_text("query,space,rank\n1,pixels,1\n")
+    assert exhibits.read_rows(path) == [{"query": "1", "space": "pixels", "rank": "1"}]
+    path.write_text("query,space,rank\n1,pixels,1\n2,pix")
+    with pytest.raises(ValueError, match=r"some\.csv has a line that is cut short"):
+        exhibits.read_rows(path)

@@ -61,3 +61,14 @@ def test_the_tables_fit_eighty_columns(paper: AlexNet) -> None:
 
 def test_counts_are_short() -> None:
     assert [short(n) for n in (105_415_200, 12_288)] == ["105.4 M", "12.3 k"]
+
+
+@pytest.mark.parametrize("chosen", [["quick"], "quick", None, {"model": {"a": "\x1b[31m"}}])
+def test_what_a_file_tells_of_its_run_is_shown_whatever_it_is(chosen: object) -> None:
+    told = described() | {"chosen": chosen, "seed": [1], "lr": {}}
+    net = AlexNet(**told["net"])
+    file = io.StringIO()
+    facts = next(model_tables(net, told))
+    Console(file=file, width=80).print(facts)
+    assert "not told" in file.getvalue()
+    assert "\x1b" not in file.getvalue()

@@ -43,6 +43,9 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
         json.dumps({**RESULT, "top5_error": "low"}),
         json.dumps({**RESULT, "run": {"dataset": "folder"}}),
         json.dumps({**RESULT, "run": None}),
+        json.dumps({**RESULT, "run": "dataset split classes model recipe seed lr"}),
+        json.dumps({**RESULT, "run": {**RESULT["run"], "classes": "nine"}}),
+        json.dumps({**RESULT, "images": 0}),
     ],
 )
 def test_what_is_no_result_is_refused_in_a_line(tmp_path: Path, text: str) -> None:

@@ -103,9 +103,9 @@ def shelves(train: Shards, index: Index) -> list[Shelf]:
     return [_shelf(label, train, index) for label in present]
 
 
-def odd_files(train: Shards, val: Shards) -> list[OddFile]:
-    """The first rows of both ledgers, with what became of the files that were kept."""
-    rows = [(split, row) for split in (train, val) for row in split.manifest["odd"]]
+def odd_files(splits: Iterable[Shards]) -> list[OddFile]:
+    """The first rows of their ledgers, with what became of the files that were kept."""
+    rows = [(split, row) for split in splits for row in split.manifest["odd"]]
     return [_odd_file(split, row) for split, row in rows[:ODD_FILES]]
 
 
@@ -129,9 +129,12 @@ def queries(path: Path, train: Shards, val: Shards, index: Index) -> list[Query]
 
 
 def read_rows(path: Path) -> list[Row]:
-    """A CSV file's rows by its header."""
+    """A CSV file's rows by its header. Raises ValueError where a line is cut short."""
     with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+        rows = list(csv.DictReader(file))
+    if any(None in row.values() for row in rows):
+        raise ValueError(f"{path} has a line that is cut short")
+    return rows
 
 
 def _prediction(row: Row, val: Shards, index: Index) -> Prediction:

@@ -42,7 +42,7 @@ def gathered(root: Path) -> Report:
     """Read root/data and root/metrics.json. Raises InputError where what it shows is missing."""
     try:
         return _gathered(root, root / "data")
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, LookupError) as error:
         raise InputError(f"{root} lacks what the report shows: {error!r}", "dvc repro") from None
 
 
@@ -51,9 +51,8 @@ def _gathered(root: Path, data: Path) -> Report:
     weights = net.state_dict()
     index = load_index(data / "index")
     result = read_result(root / "metrics.json")
-    train, val, tested = (
-        Shards(data / "shards" / split) for split in ("train", "val", result["run"]["split"])
-    )
+    shards = {split: Shards(data / "shards" / split) for split in index.splits}
+    train, val, tested = (shards[split] for split in ("train", "val", result["run"]["split"]))
     rows = read_rows(data / "evaluate/predictions.csv")
     return Report(
         result=result,
@@ -77,8 +76,8 @@ def _gathered(root: Path, data: Path) -> Report:
         confusion=_confusion(rows, len(index.synsets)),
         words=[synset.words for synset in index.synsets],
         shelves=exhibits.shelves(train, index),
-        odd_files=exhibits.odd_files(train, val),
-        odd=len(train.manifest["odd"]) + len(val.manifest["odd"]),
+        odd_files=exhibits.odd_files(shards.values()),
+        odd=sum(len(split.manifest["odd"]) for split in shards.values()),
         queries=exhibits.queries(data / "retrieve/neighbours.csv", train, val, index),
         codes=read_rows(data / "retrieve/codes.csv"),
     )

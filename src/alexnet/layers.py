@@ -74,7 +74,8 @@ def model_tables(net: AlexNet, described: Mapping[str, Any]) -> Iterator[Table]:
 
 
 def _facts(net: AlexNet, described: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    chosen = described.get("chosen", {})
+    told = described.get("chosen")  # prediction needs none of it: nobody has looked at it yet
+    chosen = told if isinstance(told, dict) else {}
     for name in ("dataset", "model", "recipe"):
         yield name, str(chosen.get(name, "not told"))
     yield "seed, lr", f"{described.get('seed', '?')}, {described.get('lr', '?')}"

@@ -47,6 +47,8 @@ def read_result(path: Path) -> Result:
         result = json.loads(path.read_text(encoding="utf-8"))
         for name in ("top1_error", "top5_error", "top1_wrong", "top5_wrong", "images"):
             result[name] + 0
+        if result["images"] < 1 or not isinstance(result["run"]["classes"], int):
+            raise ValueError("images or run.classes is no count")
         lacking = [name for name in RUN if name not in result["run"]]
         if lacking:
             raise KeyError(f"run.{lacking[0]}")
