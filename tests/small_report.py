@@ -1,13 +1,28 @@
 """A report of small drawn arrays, for the tests that read its page and the one that opens it."""
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 
 from alexnet.comparing import ELSEWHERE, Row
 from alexnet.dag import Stage
-from alexnet.exhibits import Draws, OddFile, Prediction, Sample, Shelf
+from alexnet.exhibits import (
+    MISTAKES,
+    ODD_FILES,
+    PREDICTIONS,
+    RECORDS,
+    SHELVES,
+    Draws,
+    OddFile,
+    Prediction,
+    Sample,
+    Shelf,
+)
 from alexnet.figures import Guess
 from alexnet.pictures import Pixels
 from alexnet.report import Report
+from alexnet.retrieval import QUERIES
 from alexnet.runs import Figure
 from alexnet.sheets import Neighbour, Query
 
@@ -60,7 +75,7 @@ CODES = [
 ]
 CONFUSION = np.diag([20, 25, 22]) + np.array([[0, 3, 2], [0, 0, 0], [1, 2, 0]])
 RUN = {"dataset": "miniature", "split": "val", "classes": 12, "model": "two_towers"}
-RESULT = {
+RESULT: dict[str, Any] = {
     "top1_error": 100 * 72 / 304,
     "top5_error": 100 * 13 / 304,
     "center_top1_error": 100 * 85 / 304,
@@ -110,3 +125,37 @@ REPORT = Report(
     queries=queries("egret"),
     codes=CODES,
 )
+
+
+def rough(seed: int) -> Pixels:
+    """Noise with a photograph's spectrum, 1/f; a photograph has smooth places besides."""
+    drawn = np.random.default_rng(seed).normal(size=(256, 256, 3))
+    drawn = 0.2 * drawn + 0.8 * drawn.mean(axis=2, keepdims=True)
+    frequency = np.hypot(np.fft.fftfreq(256)[:, None], np.fft.rfftfreq(256)).clip(1 / 256)
+    image = np.fft.irfft2(np.fft.rfft2(drawn, axes=(0, 1)) / frequency[..., None], axes=(0, 1))
+    pixels: Pixels = np.clip(128 + 50 * image / image.std(), 0, 255).astype(np.uint8)
+    return pixels
+
+
+def largest() -> Report:
+    """As much as exhibits.py ever chooses, of ILSVRC's thousand classes and the paper's net."""
+    photos = [rough(n) for n in range(12)]
+    some = [each._replace(image=photos[n]) for n, each in enumerate(predictions("crane"))]
+    near = [Neighbour(photo, "heron", True) for photo in photos[:6]]
+    samples = [Sample(photo, "n01440764_10026.JPEG", 1_000_000) for photo in photos[:RECORDS]]
+    matrix = np.random.default_rng(0).poisson(0.02, (1000, 1000)) + np.diag([30] * 1000)
+    return replace(
+        REPORT,
+        result={**RESULT, "run": {**RESULT["run"], "classes": 1000}},
+        photo=photos[0],
+        history=[history()[0] | {"epoch": n + 1} for n in range(90)],
+        conv1=np.random.default_rng(1).normal(size=(96, 3, 11, 11)),
+        predictions=some[:PREDICTIONS],
+        mistakes=some[:MISTAKES],
+        confusion=matrix,
+        words=[f"word {n}, other" for n in range(1000)],
+        shelves=[Shelf("n01440764", "word, other", 1300, samples)] * SHELVES,
+        odd_files=[OddFile("n01_7.JPEG", "mode CMYK", "kept", photos[8])] * ODD_FILES,
+        odd=ODD_FILES + 1,
+        queries=[Query(photos[9], "heron", near, near)] * QUERIES,
+    )

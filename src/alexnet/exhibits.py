@@ -20,7 +20,7 @@ from alexnet.sheets import PATCHES, Neighbour, Places, Query
 PREDICTIONS = 8  # as many as the paper's figure 4 has
 MISTAKES = 8
 SHELVES, RECORDS = 24, 5  # classes at most, and records of each
-ODD_FILES = 100
+ODD_FILES = 50
 Row = Mapping[str, str]
 T = TypeVar("T")
 
@@ -131,7 +131,7 @@ def queries(path: Path, train: Shards, val: Shards, index: Index) -> list[Query]
 def read_rows(path: Path) -> list[Row]:
     """A CSV file's rows by its header. Raises ValueError where a line is cut short."""
     with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+        rows: list[Row] = list(csv.DictReader(file))
     if any(None in row.values() for row in rows):
         raise ValueError(f"{path} has a line that is cut short")
     return rows
