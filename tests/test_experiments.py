@@ -10,6 +10,8 @@ import yaml
 
 from alexnet.config import load_config
 from alexnet.model import AlexNet, layers_of
+from alexnet.paper import TABLES
+from alexnet.runs import WHOLE
 from test_dvc import ROOT, imported
 
 FOLDERS = sorted(path.parent for path in (ROOT / "experiments").glob("*/dvc.yaml"))
@@ -72,6 +74,37 @@ def test_each_row_is_a_net(row: str) -> None:
     model = asdict(load_config(ROWS[row]).model)
     net = AlexNet(3, **{k: v for k, v in model.items() if not k.startswith("init")})
     assert list(layers_of(net))[-1] == "fc8"
+
+
+def test_every_row_of_the_paper_that_is_not_a_plain_run_is_filled_by_an_experiment() -> None:
+    """Fall 2009's images can no longer be had; CIFAR-10's script names its rows itself."""
+    keys = {row.key.partition(",")[0] for table in TABLES for row in table.rows if row.key}
+    recorded = set(re.findall(r'"(\w+)"', _line_of("experiments/cifar10/lrn.py", "ROWS = ")))
+    for _, _, told in STAGES:
+        commands = told["cmd"] if isinstance(told["cmd"], list) else [told["cmd"]]
+        for name in re.findall(r'(?:record|average)\.py (".*?"|\S+)', " ".join(commands)):
+            item = re.fullmatch(r"\$\{item\.(\w+)\}", name)
+            recorded |= set(told["matrix"][item[1]]) if item else {name.strip('"')}
+    assert keys - {*WHOLE, "Fall 2009"} <= recorded
+
+
+def _line_of(path: str, start: str) -> str:
+    return next(each for each in (ROOT / path).read_text().splitlines() if each.startswith(start))
+
+
+def test_an_ensemble_has_the_members_that_it_depends_on(tmp_path: Path) -> None:
+    """Folders that other seeds have left behind are none of them."""
+    for name in ("five", "seven"):
+        told = next(
+            told for folder, stage, told in STAGES if (folder, stage) == ("ensembles", name)
+        )
+        members = {dep for dep in told["deps"] if dep.endswith("/evaluate")}
+        for seed in range(10):
+            for run in (f"ensembles/runs/{seed}", f"pretraining/runs/finetuned-{seed}"):
+                (tmp_path / "experiments" / run / "evaluate").mkdir(parents=True, exist_ok=True)
+        globs = told["cmd"].split(".json ")[1].split()
+        found = [path for glob in globs for path in tmp_path.glob(glob)]
+        assert {str(path.relative_to(tmp_path)) for path in found} == members
 
 
 def _told(overrides: list[str]) -> dict[str, Any]:
