@@ -92,6 +92,16 @@ def test_a_run_on_other_images_stands_apart(tmp_path: Path, other: dict[str, Any
     assert all(row.here is None for row in rows if row.table != ELSEWHERE)
 
 
+def test_of_one_run_alone_nothing_is_said_of_others(tmp_path: Path) -> None:
+    """They may well have been run: the report does not depend on them."""
+    put(tmp_path, "metrics.json", result(400, 180, **ILSVRC2012))
+    put(tmp_path, "ensembles/five.json", result(380, 160, **ILSVRC2012), "5 CNNs")
+    rows = comparison(tmp_path, experiments=False)
+    assert found(rows, "1 CNN").here is not None
+    assert found(rows, "5 CNNs")[3:5] == (None, "another run")
+    assert not [row for row in rows if "not yet run" in row.on]
+
+
 def test_ensembles_tell_their_members(tmp_path: Path) -> None:
     made = result(380, 160, **ILSVRC2012, seed=None, lr=None)
     put(tmp_path, "ensembles/five.json", made | {"members": [PLAIN] * 5}, "5 CNNs")

@@ -16,7 +16,7 @@ from alexnet.scratch import write_atomically
 
 BASELINE = "baseline"  # the row of what the ablations of one experiment leave something out of
 ELSEWHERE = "Not in the paper, nor comparable with it"
-NOT_RUN = "not yet run"
+NOT_RUN, NOT_THIS = "not yet run", "another run"
 BEGIN, END = "<!-- made by: alexnet compare --readme -->", "<!-- end of what it made -->"
 NOTE = "In brackets the 95 % interval of one run; ± is the standard deviation over the seeds."
 HEADS = ("error, %: top-1 / top-5", "paper", "here", "of which images and runs")
@@ -46,7 +46,7 @@ def comparison(root: Path, experiments: bool = True) -> list[Row]:
     stands beside the paper's where it is of the same images. An ablation's difference, to the
     "baseline" of its experiment seed by seed, stands there for any images. Raises InputError where
     a result cannot be read or a run is there twice, or an experiment has two baselines. Without
-    `experiments` it is of metrics.json alone.
+    `experiments` it is of metrics.json alone, and whether the others were run is not told.
     """
     runs = list(read_runs(root, experiments))
     baselines = [each for each in runs if each.key == BASELINE]
@@ -56,7 +56,7 @@ def comparison(root: Path, experiments: bool = True) -> list[Row]:
             beside = {n: _beside(table, paper, each, baselines) for n, each in enumerate(runs)}
             found = [row for row in beside.values() if row]
             runs = [each for n, each in enumerate(runs) if not beside[n]]
-            rows += found or [_nothing(table, paper)]
+            rows += found or [_nothing(table, paper, NOT_RUN if experiments else NOT_THIS)]
     return rows + [Row(ELSEWHERE, r.key, "", errors(r), words(r), comparable=False) for r in runs]
 
 
@@ -76,8 +76,8 @@ def _beside(
     return here and Row(*what, here, words(runs), table.differences, comparable)
 
 
-def _nothing(table: PaperTable, paper: PaperRow) -> Row:
-    on = NOT_RUN if paper.key else ""
+def _nothing(table: PaperTable, paper: PaperRow, why: str) -> Row:
+    on = why if paper.key else ""
     return Row(table.title, paper.what, _told(table, paper), None, on, table.differences)
 
 
