@@ -85,7 +85,7 @@ RESULT: dict[str, Any] = {
     "center_top1_wrong": 85,
     "center_top5_wrong": 17,
     "images": 304,
-    "run": {**RUN, "recipe": "brisk", "seed": 17, "lr": 0.0125},
+    "run": {**RUN, "recipe": "brisk", "parameters": "5e1f0a93", "seed": 17, "lr": 0.0125},
 }
 OURS = Figure(41.23, (40.8, 41.66)), Figure(18.54, (18.2, 18.88))
 COMPARISON = [

@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[1]
 MINIATURE = {"dataset": "miniature", "split": "val", "classes": 12}
 ILSVRC2012 = {"dataset": "ilsvrc2012", "split": "val", "classes": 1000}
 ILSVRC2010 = {"dataset": "ilsvrc2010", "split": "test", "classes": 1000}
-PLAIN = {"model": "paper", "recipe": "paper", "seed": 0, "lr": 0.01}
+PLAIN = {"model": "paper", "recipe": "paper", "parameters": "0a1b2c3d", "seed": 0, "lr": 0.01}
 
 
 def result(wrong1: int, wrong5: int, images: int = 1000, **run: Any) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def test_a_run_on_the_papers_images_stands_beside_it(tmp_path: Path) -> None:
     assert [figure.value for figure in centre.here] == [41.0, 19.0]
     assert one.comparable
     assert "ilsvrc2010 test, 1,000 images of 1,000 classes" in one.on
-    assert one.on.endswith("model paper, recipe paper, lr 0.01, seed 0")
+    assert one.on.endswith("model paper, recipe paper (0a1b2c3d), lr 0.01, seed 0")
     assert not [row for row in rows if row.table == ELSEWHERE]
     assert found(rows, "1 CNN").here is None
 

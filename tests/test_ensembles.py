@@ -30,7 +30,7 @@ def member(folder: Path, seed: int, images: int = IMAGES, first: int = 0, **run:
     top, values = likeliest(table)
     made = Predictions(torch.arange(images), labels, top, values, top, table)
     told = {"dataset": "folder", "split": "val", "classes": CLASSES, "model": "paper"}
-    told |= {"recipe": "paper", "seed": seed, "lr": 0.01, **run}
+    told |= {"recipe": "paper", "parameters": "0", "seed": seed, "lr": 0.01, **run}
     folder.mkdir()
     write_predictions(folder, made, rows, SYNSETS)
     write_result(folder / "result.json", result_of(counts_of(made), images, told))

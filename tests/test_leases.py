@@ -60,6 +60,11 @@ def test_several_are_taken_at_once_or_not_at_all(
     assert pair.wait() == 0
 
 
+def test_a_name_with_slashes_is_a_name(tmp_path: Path) -> None:
+    with leased(["MIG-GPU-5/1/0"], 1, tmp_path) as own:
+        assert own == [0]
+
+
 def test_names_are_those_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)

@@ -126,6 +126,8 @@ def test_every_artifact_is_there(checkout: Checkout) -> None:
     assert metrics["top1_error"] == pytest.approx(100 * metrics["top1_wrong"] / 6)
     assert metrics == json.loads((data / "evaluate/result.json").read_text())
     chosen = {"dataset": "miniature", "model": "quick", "recipe": "quick", "seed": 0, "lr": 0.01}
+    parameters = metrics["run"].pop("parameters")
+    assert len(parameters) == 8
     assert metrics["run"] == chosen | {"split": "val", "classes": 3}
     with (data / "train/history.csv").open() as file:
         assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2"]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from alexnet.errors import InputError
 from alexnet.lrn import lrn
-from alexnet.model import MAPS, PADDING, AlexNet, initialise, layers_of
+from alexnet.model import LRN, MAPS, PADDING, AlexNet, initialise, layers_of
 from alexnet.spatial_norm import spatial_norm
 
 CONF = Path(__file__).parents[1] / "conf"
@@ -238,6 +238,11 @@ def test_towers_that_do_not_communicate_meet_in_fc6_alone() -> None:
         sum(p.numel() for p in n.conv3.parameters()) for n in (narrow(), narrow(communicate=False))
     ]
     assert counts == [32 * 48 * 9 + 48, 16 * 48 * 9 + 48]
+
+
+def test_an_even_number_of_neighbours_is_refused() -> None:
+    with pytest.raises(InputError, match=r"model\.lrn\.n is 4"):
+        narrow(lrn={**LRN, "n": 4})
 
 
 def test_tanh_in_the_rectifiers_place() -> None:

@@ -3,6 +3,7 @@
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -12,20 +13,32 @@ from alexnet.results import errors_table, interval, read_result, result_of, run_
 from alexnet.results import write_result as write
 
 COUNTS = {"top1_wrong": 75, "top5_wrong": 3, "center_top1_wrong": 90, "center_top5_wrong": 6}
-DESCRIBED = {
+DESCRIBED: dict[str, Any] = {
     "chosen": {"dataset": "folder", "model": "paper", "recipe": "quick"},
     "net": {"classes": 9, "towers": 2},
+    "recipe": {"epochs": 24},
+    "input": {"resample": "area"},
     "seed": 4,
     "lr": 0.02,
 }
 RESULT = result_of(COUNTS, 300, run_of(DESCRIBED, "test"))
+PARAMETERS = RESULT["run"]["parameters"]
 
 
 def test_errors_are_the_counts_of_the_images() -> None:
     errors = {"top1_error": 25, "top5_error": 1, "center_top1_error": 30, "center_top5_error": 2}
     run = {"dataset": "folder", "split": "test", "classes": 9, "model": "paper"}
-    run |= {"recipe": "quick", "seed": 4, "lr": 0.02}
+    run |= {"recipe": "quick", "parameters": PARAMETERS, "seed": 4, "lr": 0.02}
     assert {**errors, **COUNTS, "images": 300, "run": run} == RESULT
+
+
+def test_an_override_is_another_run_of_the_same_names() -> None:
+    assert len(PARAMETERS) == 8
+    for part in ("net", "recipe", "input"):
+        other = DESCRIBED | {part: {**DESCRIBED[part], "classes": 9, "dropout": 0.1}}
+        assert run_of(other, "test")["parameters"] != PARAMETERS
+    same = DESCRIBED | {"seed": 5, "lr": 0.5}
+    assert run_of(same, "test")["parameters"] == PARAMETERS
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:

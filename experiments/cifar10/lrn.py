@@ -13,7 +13,7 @@ from alexnet.device import keep_freed_memory, pick_device
 from alexnet.four_layers import FourLayers
 from alexnet.results import result_of, write_result
 from alexnet.scoring import wrong
-from alexnet.scratch import raw_folder
+from alexnet.scratch import fingerprint, raw_folder
 from alexnet.small_training import epochs, guesses, in_memory
 
 ROWS = {"lrn": "baseline", "plain": "cifar10_no_lrn"}  # of the comparison
@@ -34,6 +34,7 @@ def main() -> None:
     counts = {f"top{k}_wrong": int(wrong(top, test.labels, k).sum()) for k in (1, 5)}
     run = {"dataset": "cifar10", "split": "val", "classes": 10, "model": "four_layers"}
     run |= {"recipe": f"{len(rates)} epochs", "seed": asked.seed, "lr": asked.lr}
+    run["parameters"] = fingerprint(rates, WEIGHT_DECAY)[:8]
     result = result_of(counts, len(top), run) | {"row": ROWS[asked.normalised]}
     print(f"{asked.normalised}, seed {asked.seed}: test error {result['top1_error']:.2f} %")
     asked.out.parent.mkdir(parents=True, exist_ok=True)

@@ -87,7 +87,7 @@ def init_from(net: AlexNet, folder: Path) -> str:
     model is missing or damaged, or no layer fits.
     """
     path = folder / MODEL
-    tensors, _ = load(path)
+    tensors = load_model(path)[0].state_dict()
     own = net.state_dict()
     fit = {name: t for name, t in tensors.items() if name in own and own[name].shape == t.shape}
     if not fit:

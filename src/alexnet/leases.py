@@ -42,7 +42,8 @@ def leased(names: Sequence[str], count: int, folder: Path | None = None) -> Iter
     told = False
     while True:
         with ExitStack() as held:
-            files = [held.enter_context((folder / f"{n}.lock").open("w")) for n in names]
+            paths = [folder / f"{name.replace('/', '_')}.lock" for name in names]  # MIG-GPU-…/1/0
+            files = [held.enter_context(path.open("w")) for path in paths]
             free = [n for n, file in enumerate(files) if _is_mine(file)]
             for n in free[count:]:
                 fcntl.flock(files[n], fcntl.LOCK_UN)

@@ -71,6 +71,7 @@ class AlexNet(nn.Module):
         super().__init__()
         _check(width_divisor, towers, maps, crop, padding)
         _check_pools(overlapping, maps)
+        _check_lrn(lrn)
         _check_place(place, towers, lrn)
         self.width_divisor, self.towers, self.place = width_divisor, towers, place
         self.crop, self.padding, self.order1 = crop, list(padding), order1
@@ -210,6 +211,11 @@ def _check(
     if sides != {227}:
         what = f"crop {crop} and padding {list(padding)} do not add up to 227"
         raise InputError(what, "change model.crop or model.padding")
+
+
+def _check_lrn(lrn: Mapping[str, Any] | None) -> None:
+    if lrn and lrn["n"] % 2 == 0:
+        raise InputError(f"model.lrn.n is {lrn['n']}: a map has no middle of so many", "an odd n")
 
 
 def _check_pools(overlapping: bool, maps: Mapping[str, int]) -> None:

@@ -12,11 +12,11 @@ from typing import Any
 from rich.table import Table
 
 from alexnet.errors import InputError
-from alexnet.scratch import write_atomically
+from alexnet.scratch import fingerprint, write_atomically
 
 Result = dict[str, Any]
 RULES = {"": "ten views, mean of softmax", "center_": "centre view"}
-RUN = ("dataset", "split", "classes", "model", "recipe", "seed", "lr")
+RUN = ("dataset", "split", "classes", "model", "recipe", "parameters", "seed", "lr")
 
 
 def result_of(counts: Mapping[str, int], images: int, run: Mapping[str, Any]) -> Result:
@@ -30,9 +30,14 @@ def result_of(counts: Mapping[str, int], images: int, run: Mapping[str, Any]) ->
 
 
 def run_of(described: Mapping[str, Any], split: str) -> dict[str, Any]:
-    """Of which run a result is: what model.json says of the model, and the split looked at."""
+    """Of which run a result is: what model.json says of the model, and the split looked at.
+
+    parameters: 8 digits of all that the names model and recipe stood for, overrides included.
+    """
+    stood_for = [described[part] for part in ("net", "recipe", "input")]
     told = {"split": split, "classes": described["net"]["classes"], **described["chosen"]}
     told |= {"seed": described["seed"], "lr": described["lr"]}
+    told["parameters"] = fingerprint(stood_for)[:8]
     return {name: told[name] for name in RUN}
 
 

@@ -116,4 +116,5 @@ def words(runs: Runs) -> str:
         return f"{images}; {len(result['members'])} members"
     seeds = [str(each["run"]["seed"]) for each in runs.results]
     which = f"seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}"
-    return f"{images}; model {run['model']}, recipe {run['recipe']}, lr {run['lr']}, {which}"
+    how = f"model {run['model']}, recipe {run['recipe']} ({run['parameters']}), lr {run['lr']}"
+    return f"{images}; {how}, {which}"
