@@ -7,30 +7,35 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from alexnet.scratch import locked
 
 SCRIPT = """
-import sys, time
+import os, sys, time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from alexnet.scratch import locked
 from alexnet.workers import follow_parent
 
 def job(n):
-    follow_parent()
-    print("working", flush=True)
+    if not initializer:
+        follow_parent()
+    os.write(1, b"working\n")  # at once: two lines must not run into each other
     time.sleep(600)
 
+initializer = follow_parent if sys.argv[2] == "initializer" else None
 if __name__ == "__main__":
-    with locked(Path(sys.argv[1])), ProcessPoolExecutor(2) as pool:
+    with locked(Path(sys.argv[1])), ProcessPoolExecutor(2, initializer=initializer) as pool:
         list(pool.map(job, range(2)))
 """
 
 
-def test_workers_end_with_a_killed_parent(tmp_path: Path) -> None:
+@pytest.mark.parametrize("called_by", ["initializer", "job"])
+def test_workers_end_with_a_killed_parent(tmp_path: Path, called_by: str) -> None:
     path = Path(__file__).parents[1] / "src"
     run = subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, str(tmp_path / "lock")],
+        [sys.executable, "-c", SCRIPT, str(tmp_path / "lock"), called_by],
         stdout=subprocess.PIPE,
         env=os.environ | {"PYTHONPATH": str(path)},
     )

@@ -28,6 +28,7 @@ from yaml import YAMLError
 from alexnet.errors import InputError
 from alexnet.schema import Config as Config
 from alexnet.scratch import CHECKOUT, record_run
+from alexnet.workers import follow_parent
 
 PRESETS = ("dataset", "model", "recipe")
 GROUPS = (*PRESETS, "executor", "launcher")
@@ -39,9 +40,10 @@ def workers(executor: dict[str, Any]) -> Iterator[Executor]:
 
     Raises InputError where it cannot be had, or is lost with its work undone.
     """
-    name = executor.get("_target_")
+    name = str(executor.get("_target_"))
+    ours = {"initializer": follow_parent} if name.startswith("concurrent.futures.") else {}
     try:
-        pool = instantiate(executor)
+        pool = instantiate(executor, **ours)
     except Exception as error:
         words = str(error.__cause__ or error).partition("full_key")[0]
         mend = "start what it connects to, or choose executor: processes in params.yaml"

@@ -135,7 +135,6 @@ def _val_jobs(seed: int, classes: int, truth: list[int]) -> Iterator[Job]:
 
 
 def _drawn_file(job: Job) -> bytes:
-    follow_parent()
     picture = Image.fromarray(draw(job.seed, job.label, job.number))
     match job.odd:
         case "cmyk":
@@ -189,7 +188,7 @@ def _zipped(data: bytes) -> bytes:
 
 
 def _write_images(folder: Path, train: list[Job], val: list[Job], workers: int | None) -> None:
-    with ProcessPoolExecutor(workers) as pool:
+    with ProcessPoolExecutor(workers, initializer=follow_parent) as pool:
         drawn = _drawn_files(pool, [*train, *val])
         files = track(drawn, len(train) + len(val), "drawing the miniature")
         _write_train(folder / "ILSVRC2012_img_train.tar", itertools.islice(files, len(train)))
