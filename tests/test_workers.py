@@ -21,7 +21,7 @@ from alexnet.workers import follow_parent
 def job(n):
     if not initializer:
         follow_parent()
-    os.write(1, b"working\n")  # at once: two lines must not run into each other
+    os.write(1, b"working\\n")  # at once: two lines must not run into each other
     time.sleep(600)
 
 initializer = follow_parent if sys.argv[2] == "initializer" else None
