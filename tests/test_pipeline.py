@@ -175,7 +175,8 @@ def test_a_stage_run_by_hand_gives_what_dvc_gave(checkout: Checkout) -> None:
 
 def test_a_rate_reruns_only_what_follows_from_it(checkout: Checkout) -> None:
     said = checkout.run("dvc", "exp", "run", "-S", "lr=0.02")
-    assert checkout.stages_run(said) == ["train", "evaluate", "retrieve", "report"]
+    ran = checkout.stages_run(said)
+    assert (ran[0], sorted(ran[1:])) == ("train", ["evaluate", "report", "retrieve"])
     assert yaml.safe_load((checkout.folder / "params.yaml").read_text())["lr"] == 0.02
     assert "initialized at 0.01" in (checkout.folder / "params.yaml").read_text()
     checkout.run("git", "checkout", "--", ".")
