@@ -12,7 +12,7 @@ repro: $(VENV)/made
 	dvc repro
 
 test: $(VENV)/made
-	pytest -n auto --dist loadfile
+	pytest -n auto --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/made
 	ruff check

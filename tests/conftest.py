@@ -17,6 +17,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # a file of tests on each core: a secon
     os.environ["OMP_NUM_THREADS"] = "1"  # process they start would wait for the others
     sys.modules["__main__"].__file__ = __file__  # which it has not; a stage's script has one
 
+LONGEST = ("test_pipeline.py", "test_launching.py", "test_towers.py")  # begun first, end last
+
 Images = npt.NDArray[np.uint8]
 MakeSplit = Callable[..., Shards]
 
@@ -52,3 +54,7 @@ def split(tmp_path_factory: pytest.TempPathFactory, images: Images) -> Shards:
 def _same_every_time() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name not in LONGEST)
