@@ -19,7 +19,7 @@ from alexnet.index import load_index
 from alexnet.launching import Launch, launched
 from alexnet.predictions import choose_split, write_predictions
 from alexnet.results import errors_table, result_of, run_of, write_result
-from alexnet.scratch import emptied
+from alexnet.scratch import replaced
 from alexnet.towers import Place
 
 MAIN = Path("data")  # the run whose errors stand in metrics.json
@@ -44,9 +44,9 @@ def work(data: Path, into: Path, place: Place, device: torch.device) -> None:
     if not place.first:
         return
     result = result_of(counts_of(predictions), len(shards), run_of(described, split))
-    folder = emptied(into / "evaluate")
-    write_predictions(folder, predictions, index.splits[split], index.synsets)
-    write_result(folder / "result.json", result)
+    with replaced(into / "evaluate") as folder:
+        write_predictions(folder, predictions, index.splits[split], index.synsets)
+        write_result(folder / "result.json", result)
     if into == MAIN:
         write_result(Path("metrics.json"), result)
     Console().print(errors_table(result))

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from alexnet import archives, layouts
 from alexnet.config import Config, stage
 from alexnet.index import save_index
-from alexnet.scratch import emptied
+from alexnet.scratch import replaced
 
 
 @stage
@@ -21,7 +21,8 @@ def main(config: Config) -> None:
     layout = layouts.find_layout(root) if dataset.layout == "auto" else str(dataset.layout)
     print(f"index: {layouts.DESCRIPTIONS[layout]} in {root}", flush=True)
     index = layouts.read_index(root, layout, dataset.seed, dataset.held_out)
-    save_index(index, emptied(Path(config.data, "index")))
+    with replaced(Path(config.data, "index")) as folder:
+        save_index(index, folder)
     images = ", ".join(f"{len(rows):,} {split}" for split, rows in index.splits.items())
     order = layouts.label_order(index)
     print(f"index: {images} images of {len(index.synsets):,} classes; {order}")

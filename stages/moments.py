@@ -10,7 +10,7 @@ from functools import partial
 from alexnet import moments
 from alexnet.config import Config, stage, workers
 from alexnet.progress import progress
-from alexnet.scratch import emptied
+from alexnet.scratch import replaced
 from alexnet.shards import Shards
 
 
@@ -23,7 +23,8 @@ def main(config: Config) -> None:
         for sums in pool.map(partial(moments.sums_of_shard, train.folder), count):
             total = total + sums
             advance(sums.count)
-    colour = moments.save_moments(emptied(Path(config.data, "moments")), total)
+    with replaced(Path(config.data, "moments")) as folder:
+        colour = moments.save_moments(folder, total)
     means = " / ".join(f"{mean:.1f}" for mean in colour["channel_means"])
     deviations = " / ".join(f"{root:.2f}" for root in colour["sqrt_eigenvalues"])
     print(f"moments: channel means {means} (R / G / B), √λ {deviations}, of 0–255")

@@ -8,15 +8,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 from alexnet.config import Config, stage
 from alexnet.findings import gathered
 from alexnet.report import write_report
-from alexnet.scratch import emptied
+from alexnet.scratch import replaced
+
+FOLDER = Path("data/report")
 
 
 @stage
 def main(config: Config) -> None:
     report = gathered(Path())
-    folder = emptied(Path("data/report"))
-    write_report(folder, report)
-    print(f"report: {folder / 'index.html'}: open it in a browser")
+    with replaced(FOLDER) as folder:
+        write_report(folder, report)
+    print(f"report: {FOLDER / 'index.html'}: open it in a browser")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from alexnet import archives, resizing
 from alexnet.config import Config, stage, workers
 from alexnet.index import load_index
 from alexnet.progress import progress
-from alexnet.scratch import fingerprint, moved_into, scratch, sources
+from alexnet.scratch import fingerprint, scratch, sources, take_place
 from alexnet.sharding import summary
 
 
@@ -39,8 +39,9 @@ def main(config: Config) -> None:
             )
             with workers(config.executor) as pool, progress(len(rows), f"resize {split}") as go:
                 resizing.resize(pool, jobs, go)
-            print(f"resize: {split}: {summary(resizing.join(work / split, rows, jobs))}")
-        moved_into(Path(config.data, "shards"), work, list(index.splits))
+            manifest = resizing.join(jobs[0].path.parent, rows, jobs)
+            print(f"resize: {split}: {summary(manifest)}")
+        take_place(work / "shards", Path(config.data, "shards"))
 
 
 if __name__ == "__main__":

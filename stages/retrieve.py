@@ -12,7 +12,7 @@ from alexnet.checkpoint import load_model
 from alexnet.config import Config, stage
 from alexnet.device import keep_freed_memory, pick_autocast
 from alexnet.leases import leased_device
-from alexnet.scratch import emptied
+from alexnet.scratch import replaced
 from alexnet.shards import Shards
 
 
@@ -34,9 +34,9 @@ def retrieve(data: Path, into: Path, device: torch.device) -> None:
         found, rows = retrieval.search(net, train, val, queries, mean, codes.SAMPLE)
         asked = retrieval.hidden(net, val, retrieval.evenly(val.records, codes.QUERIES), mean)
     recalls = list(codes.recalls(rows.to(device), asked.to(device), described["seed"]))
-    folder = emptied(into / "retrieve")
-    retrieval.write_neighbours(folder / "neighbours.csv", queries, found)
-    codes.write_codes(folder / "codes.csv", recalls)
+    with replaced(into / "retrieve") as folder:
+        retrieval.write_neighbours(folder / "neighbours.csv", queries, found)
+        codes.write_codes(folder / "codes.csv", recalls)
     codes.print_table(recalls, len(rows))
 
 

@@ -18,7 +18,7 @@ from alexnet.launching import Launch, held, launched
 from alexnet.model import AlexNet, initialise
 from alexnet.moments import load_moments
 from alexnet.recipe import recipe_of
-from alexnet.scratch import emptied, fingerprint, sources
+from alexnet.scratch import fingerprint, replaced, sources
 from alexnet.shards import Shards
 from alexnet.towers import Place, part_of, whole_of
 from alexnet.training import train, write_history
@@ -68,9 +68,9 @@ def work(config: Config, steps: int, place: Place, device: torch.device) -> None
             "input": input_rule(dataset.resample, dataset.apply_exif, model["crop"]),
             "synsets": synsets,
         }
-        folder = emptied(Path(config.into, "train"))
-        save_model(folder, whole, moments, described)
-        write_history(folder / "history.csv", history)
+        with replaced(Path(config.into, "train")) as folder:
+            save_model(folder, whole, moments, described)
+            write_history(folder / "history.csv", history)
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ def small_model(folder: Path, **net: Any) -> AlexNet:
 
 
 def rewrite(folder: Path, part: str, value: Any) -> None:
-    """Have the file tell another `part`, "net.crop" as it were, of itself; its seal is broken."""
+    """Have the file tell another `part`, "net.crop" as it were, of itself."""
     tensors, told = load(folder / MODEL)
     *outer, name = part.split(".")
     at = told

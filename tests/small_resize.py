@@ -37,7 +37,7 @@ def main() -> None:
     )  # fmt: skip
     with locked(work / "lock"), workers(executor) as pool:
         resizing.resize(pool, jobs, lambda n: print(n, flush=True))
-    resizing.join(work / "train", rows, jobs)
+    resizing.join(work / "shards/train", rows, jobs)
 
 
 if __name__ == "__main__":

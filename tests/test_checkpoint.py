@@ -60,6 +60,13 @@ def flipped(folder: Path) -> None:
     (folder / MODEL).write_bytes(data)
 
 
+def edited(folder: Path) -> None:
+    data = (folder / MODEL).read_bytes()
+    other = data.replace(rb"seed\": 0", rb"seed\": 1")
+    assert other != data
+    (folder / MODEL).write_bytes(other)
+
+
 def cut(folder: Path) -> None:
     (folder / MODEL).write_bytes((folder / MODEL).read_bytes()[:-1000])
 
@@ -102,7 +109,7 @@ HARMS: list[tuple[Callable[[Path], None], str]] = [
     (another("net.neurons", 10**30), "cannot be read"),
     (another("net.maps", {"conv1": 10**9}), "cannot be read"),
     (another("net.towers", 0), "cannot be read"),
-    (another("seed", 1), "changed after it was written"),
+    (edited, "changed after it was written"),
     (another("synsets", []), "synsets is not a list of classes"),
 ]
 
@@ -121,9 +128,8 @@ def test_harm_is_one_line_and_takes_no_memory(
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # kB
 
 
-def test_what_a_file_tells_is_one_state_and_its_seal(written: Path) -> None:
+def test_a_model_is_a_checkpoint_whose_state_is_what_it_tells(written: Path) -> None:
     tensors, state = load(written / MODEL)
-    assert len(state.pop("xxh3")) == 16
     assert state == told_by(written)
     assert {"mean_image", "eigenvalues", "eigenvectors", "conv1.weight"} <= tensors.keys()
 

@@ -26,8 +26,11 @@ def test_the_best_rate_is_that_of_the_least_error_at_the_end() -> None:
         ("relu", 0.001): [0.9, 0.4],
         ("tanh", 0.1): [0.1, 0.1],
     }
-    assert best_rate(sweep, "relu") == 0.001  # of equal ones the smaller
-    assert best_rate(sweep, "tanh") == 0.1
+    assert best_rate(sweep, "relu", [0.1, 0.01, 0.001]) == 0.001  # of equal ones the smaller
+    assert best_rate(sweep, "relu", [0.1, 0.01]) == 0.01  # what is no longer asked for is left out
+    assert best_rate(sweep, "tanh", [0.1]) == 0.1
+    with pytest.raises(InputError, match=r"no run of tanh at 0\.01"):
+        best_rate(sweep, "tanh", [0.1, 0.01])
 
 
 def test_crossings_lie_on_straight_lines() -> None:

@@ -100,7 +100,7 @@ def digests(raw: Path, work: Path, *executor: str) -> dict[str, str]:
     process = started(raw, work, *executor)
     told = process.communicate(timeout=120)
     assert process.returncode == 0, told
-    files = sorted((work / "train").iterdir())
+    files = sorted((work / "shards/train").iterdir())
     return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 

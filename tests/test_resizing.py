@@ -53,7 +53,7 @@ def prepared(root: Path, work: Path, pool: Executor, **how: Any) -> dict[str, An
     with pool:
         resize(pool, jobs, done.append)
     assert sum(done) == 12
-    return join(work / "train", load_index(jobs[0].index).splits["train"], jobs)
+    return join(work / "shards/train", load_index(jobs[0].index).splits["train"], jobs)
 
 
 def jobs_of(root: Path, work: Path, **how: Any) -> list[Job]:
@@ -63,7 +63,7 @@ def jobs_of(root: Path, work: Path, **how: Any) -> list[Job]:
         folder.mkdir()
         save_index(read_index(root, "folder", seed=1, held_out=0.5), folder)
     where = {"root": root, "index": folder, "split": "train"}
-    (work / "train").mkdir(exist_ok=True)
+    (work / "shards/train").mkdir(parents=True, exist_ok=True)
     return shard_jobs(work, 12, records=3, **where, **HOW | how)
 
 
@@ -102,7 +102,7 @@ def test_a_shard_that_has_moved_away_is_written_again(
         resize_shard(job)
         job.path.unlink()
     assert prepared(root, tmp_path, ThreadPoolExecutor(1)) == straight
-    assert len(list((tmp_path / "train").glob("*.lmdb"))) == 4
+    assert len(list((tmp_path / "shards/train").glob("*.lmdb"))) == 4
 
 
 def test_nothing_readable_is_refused(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_nothing_readable_is_refused(tmp_path: Path) -> None:
     jobs = jobs_of(root, work)
     resize(ThreadPoolExecutor(1), jobs, lambda n: None)
     with pytest.raises(InputError, match="no image of train is readable: not an image"):
-        join(work / "train", load_index(jobs[0].index).splits["train"], jobs)
+        join(work / "shards/train", load_index(jobs[0].index).splits["train"], jobs)
 
 
 def test_the_ledger_names_every_odd_file(
@@ -128,7 +128,7 @@ def test_the_ledger_names_every_odd_file(
     }
     assert summary(straight).startswith("11 images in 4 shards")
     prepared(root, tmp_path, ThreadPoolExecutor(1))
-    shards = Shards(tmp_path / "train")
+    shards = Shards(tmp_path / "shards/train")
     (skipped,) = [entry for entry in straight["odd"] if entry["done"] == "skipped"]
     assert shards.labels[skipped["record"]] == -1
     assert len(shards) == 11
@@ -145,7 +145,7 @@ def test_a_disk_too_small_is_told_before_work_begins(
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=2_000_000))
     with pytest.raises(InputError, match=r"0.00 GB to write, 0.00 GB free; mend: free the disk"):
         prepared(root, tmp_path, ThreadPoolExecutor(1))
-    assert not list((tmp_path / "train").iterdir())
+    assert not list((tmp_path / "shards/train").iterdir())
 
 
 @pytest.mark.parametrize("limit", [300_000, 1_000_000])
@@ -162,7 +162,7 @@ def test_a_disk_that_fills_up_leaves_no_half_shard(
     )
     command = [sys.executable, "-c", program, str(tmp_path / "jobs")]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
-    finished = {path.stem for path in (tmp_path / "train").iterdir()}
+    finished = {path.stem for path in (tmp_path / "shards/train").iterdir()}
     if limit < 600_000:  # three records of 196 KB do not fit
         assert "free the disk, run again" in ran.stderr
         assert finished == set()

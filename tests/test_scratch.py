@@ -4,12 +4,22 @@ import json
 import os
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 
 from alexnet import scratch
-from alexnet.scratch import emptied, fingerprint, moved_into, record_run, sources, write_atomically
+from alexnet.scratch import (
+    fingerprint,
+    record_run,
+    replaced,
+    sources,
+    take_place,
+    write_atomically,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -67,9 +77,6 @@ def test_a_failed_write_leaves_the_old_file(
     path = tmp_path / "file"
     write_atomically(path, b"old")
 
-    def full(descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
-
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
         write_atomically(path, b"new")
@@ -80,14 +87,77 @@ def test_outputs_are_never_written_in_place(tmp_path: Path) -> None:
     """The old file may be a hard link into DVC's cache."""
     folder, cached = tmp_path / "out", tmp_path / "cached"
     cached.write_text("old")
-    emptied(folder)
-    os.link(cached, folder / "file")
-    (emptied(folder) / "file").write_text("new")
+    with replaced(folder) as new:
+        os.link(cached, new / "file")
+    with replaced(folder) as new:
+        (new / "file").write_text("new")
+    assert (folder / "file").read_text() == "new"
     assert cached.read_text() == "old"
-    work = tmp_path / "work"
-    (work / "train").mkdir(parents=True)
-    moved_into(folder, work, ["train"])
-    assert [path.name for path in folder.iterdir()] == ["train"]
+
+
+@pytest.mark.parametrize("fails", [None, "fsync", "first rename", "second rename"])
+def test_a_folder_is_replaced_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str | None
+) -> None:
+    folder = tmp_path / "out"
+    replace(folder, "old")
+    failing(monkeypatch, fails)
+    with pytest.raises(OSError, match="No space"):
+        replace(folder, "new", then=lambda: None if fails else full())
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert (folder / "file").read_text() == "old"
+
+
+def test_a_folder_that_was_moved_away_when_killed_comes_back(tmp_path: Path) -> None:
+    (tmp_path / ".out.old").mkdir()
+    with pytest.raises(OSError, match="No space"), replaced(tmp_path / "out"):
+        full()
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_finished_work_that_cannot_be_moved_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work, folder = tmp_path / "work", tmp_path / "data/out"
+    work.mkdir()
+    (work / "file").write_text("days of work")
+    failing(monkeypatch, "first rename")
+    with pytest.raises(OSError, match="No space"):
+        take_place(work, folder)
+    assert (work / "file").read_text() == "days of work"
+    monkeypatch.undo()
+    take_place(work, folder)
+    assert (folder / "file").read_text() == "days of work"
+    assert not work.exists()
+
+
+def test_work_on_another_disk_is_copied(tmp_path: Path) -> None:
+    elsewhere = Path("/dev/shm")
+    if not elsewhere.is_dir() or elsewhere.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("one disk alone")
+    with TemporaryDirectory(dir=elsewhere) as work:
+        Path(work, "file").write_text("done")
+        take_place(Path(work), tmp_path / "out")
+    assert (tmp_path / "out/file").read_text() == "done"
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def replace(folder: Path, text: str, then: Callable[[], None] = lambda: None) -> None:
+    with replaced(folder) as new:
+        (new / "file").write_text(text)
+        then()
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, what: str | None) -> None:
+    if what == "fsync":
+        monkeypatch.setattr(os, "fsync", full)
+    elif what:
+        renames = iter([full] if what == "first rename" else [Path.rename, full])
+        monkeypatch.setattr(Path, "replace", lambda *a: next(renames, Path.rename)(*a))
+
+
+def full(*_: object) -> Any:
+    raise OSError(28, "No space left on device")
 
 
 def test_sources_are_the_packages_files_without_config() -> None:

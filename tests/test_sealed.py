@@ -76,7 +76,13 @@ def _reads_as_before(path: Path) -> bool:
     ],
 )
 def test_an_edit_that_leaves_the_seal_is_noticed(file: Path, edit: Any) -> None:
-    file.write_text(json.dumps(edit(json.loads(file.read_text()))))
+    file.write_text(json.dumps(edit(json.loads(file.read_text())), indent=1) + "\n")
+    with pytest.raises(ValueError, match=r"manifest.json was changed"):
+        read_sealed(file)
+
+
+def test_the_same_content_spelt_otherwise_is_noticed(file: Path) -> None:
+    file.write_text(json.dumps(json.loads(file.read_text())))
     with pytest.raises(ValueError, match=r"manifest.json was changed"):
         read_sealed(file)
 

@@ -4,9 +4,12 @@ import argparse
 import sys
 from itertools import repeat
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "src"))
+
+from omegaconf import OmegaConf
 
 from alexnet.cifar import TRAIN, read_pixels
 from alexnet.config import errors_in_one_line
@@ -22,8 +25,7 @@ def main() -> None:
     keep_freed_memory()
     device = pick_device(asked.device)
     images = in_memory(*read_pixels(raw_folder("raw/cifar10"), TRAIN), device)
-    rates = read_errors(asked.sweep) if asked.sweep else {}
-    lr = best_rate(rates, asked.activation) if asked.sweep else asked.lr
+    lr = _best(asked.sweep, asked.activation) if asked.sweep else asked.lr
     net = FourLayers(asked.activation, normalised=False, seed=asked.seed).to(device)
     errors = []
     for error in epochs(net, images, repeat(lr, asked.epochs), asked.seed):
@@ -33,6 +35,11 @@ def main() -> None:
         if error <= asked.target:
             break
     write_errors(asked.out, asked.activation, lr, errors)
+
+
+def _best(sweep: Path, activation: str) -> float:
+    params: Any = OmegaConf.load(Path(__file__).with_name("params.yaml"))
+    return best_rate(read_errors(sweep), activation, params.rates)
 
 
 def _asked() -> argparse.Namespace:

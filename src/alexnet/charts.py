@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 
+from alexnet.figure1 import UNTRAINED
 from alexnet.figures import png_of, shortened, styled
 from alexnet.mistakes import Counts, entangled
 from alexnet.pictures import LIGHT, Theme
@@ -19,8 +20,6 @@ from alexnet.pictures import LIGHT, Theme
 Rows = Sequence[Mapping[str, Any]]
 LEARNT, CONTROL = "auto-encoder", "hyperplanes"
 CLASSES = 14  # of a confusion matrix that a phone can show
-
-UNTRAINED = 0.9  # error of ten classes before the first epoch
 
 
 def codes_picture(rows: Rows, theme: Theme = LIGHT) -> bytes:

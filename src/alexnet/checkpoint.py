@@ -24,7 +24,7 @@ from alexnet.towers import ALONE, Place, part_of
 
 MODEL = "model.safetensors"
 MEND = "dvc repro -f train, or name another file"
-SEAL = "xxh3"  # of the tensors and of all else that the model's file tells
+SEAL = "xxh3"  # of the tensors and of all else that the file tells
 INPUTS = {"mean_image": (SIDE, SIDE, 3), "eigenvalues": (3,), "eigenvectors": (3, 3)}
 DAMAGE = (
     *(OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RuntimeError),
@@ -32,16 +32,18 @@ DAMAGE = (
 )
 
 
-def save(path: Path, tensors: Mapping[str, Tensor], state: Any) -> None:
-    """Write `tensors` and `state`, any JSON value, to `path`."""
+def save(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+    """Write `tensors` and `state`, as JSON, to `path`, with a checksum of both."""
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_atomically(path, safetensors.torch.save(whole, {"state": _text(state)}))
+    sealed = {**state, SEAL: _seal(whole, state)}
+    write_atomically(path, safetensors.torch.save(whole, {"state": _text(sealed)}))
 
 
-def load(path: Path) -> tuple[dict[str, Tensor], Any]:
+def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """What `save` wrote. Raises InputError where the file is missing or damaged."""
     with _opened(path) as file:
-        return _tensors(file), json.loads(file.metadata()["state"])
+        state, seal = _state(file)
+        return _tensors(file, state, seal), state
 
 
 def save_model(folder: Path, net: AlexNet, moments: Moments, described: Mapping[str, Any]) -> None:
@@ -51,8 +53,7 @@ def save_model(folder: Path, net: AlexNet, moments: Moments, described: Mapping[
     resample and apply_exif; `recipe`: precision; `synsets`, in label order.
     """
     inputs = {name: torch.from_numpy(value) for name, value in vars(moments).items()}
-    tensors = net.state_dict() | inputs
-    save(folder / MODEL, tensors, {**described, SEAL: _seal(tensors, described)})
+    save(folder / MODEL, net.state_dict() | inputs, described)
     (folder / "model.json").write_text(_text(described), "utf-8")
 
 
@@ -65,16 +66,12 @@ def load_model(path: Path, place: Place = ALONE) -> tuple[AlexNet, Moments, dict
     """
     path = path / MODEL if path.is_dir() else path
     with _opened(path) as file:
-        if "state" not in (file.metadata() or {}):
-            raise ValueError("it is no model of ours, its metadata has no 'state'")
-        described = json.loads(file.metadata()["state"])
+        described, seal = _state(file)
         check_described(described)
         with torch.device("meta"):  # shapes without memory
             net = AlexNet(**described["net"], place=place)
             _check_shapes(file, AlexNet(**described["net"]))
-        tensors = _tensors(file)
-        if described.pop(SEAL, None) != _seal(tensors, described):
-            raise ValueError("it was changed after it was written")
+        tensors = _tensors(file, described, seal)
     moments = Moments(*(tensors.pop(field.name).numpy() for field in fields(Moments)))
     net.load_state_dict(part_of(tensors, place), assign=True)
     return net, moments, described
@@ -111,8 +108,20 @@ def _opened(path: Path) -> Iterator[Any]:
         raise InputError(f"{path} cannot be read: {first[:200]}", MEND) from None
 
 
-def _tensors(file: Any) -> dict[str, Tensor]:
-    return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+def _state(file: Any) -> tuple[dict[str, Any], Any]:
+    """The state that was saved, and its seal, not yet looked at."""
+    state = json.loads((file.metadata() or {}).get("state", "null"))
+    if not isinstance(state, dict):
+        raise ValueError("it is no model of ours, its metadata has no 'state'")
+    return state, state.pop(SEAL, None)
+
+
+def _tensors(file: Any, state: Mapping[str, Any], seal: Any) -> dict[str, Tensor]:
+    """All of them. Raises ValueError where they, or the state, are not as they were written."""
+    tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    if seal != _seal(tensors, state):
+        raise ValueError("it was changed after it was written")
+    return tensors
 
 
 def _check_shapes(file: Any, net: AlexNet) -> None:
@@ -134,11 +143,11 @@ def _told(shape: tuple[int, ...], dtype: str) -> str:
     return f"{'×'.join(map(str, shape))} {dtype}"
 
 
-def _seal(tensors: Mapping[str, Tensor], described: Mapping[str, Any]) -> str:
-    digest = xxhash.xxh3_64(_text(described).encode())
-    for name in sorted(tensors):
-        digest.update(name.encode())
-        digest.update(tensors[name].detach().cpu().contiguous().numpy().data)
+def _seal(tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> str:
+    digest = xxhash.xxh3_64(_text(state).encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        digest.update(tensor.numpy().data)
     return digest.hexdigest()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from alexnet.errors import InputError
 
 Errors = dict[tuple[str, float], list[float]]  # (activation, rate) → error after each epoch, 0–1
-UNTRAINED = 0.9  # of ten classes
+UNTRAINED = 0.9  # error of ten classes before the first epoch
 HEADER = ["activation", "lr", "epoch", "training_error"]
 
 
@@ -33,10 +33,17 @@ def read_errors(folder: Path) -> Errors:
     return found
 
 
-def best_rate(sweep: Errors, activation: str) -> float:
-    """The rate with the least training error after the sweep's last epoch."""
-    ends = {lr: errors[-1] for (name, lr), errors in sweep.items() if name == activation}
-    return min(ends, key=lambda lr: (ends[lr], lr))
+def best_rate(sweep: Errors, activation: str, rates: Sequence[float]) -> float:
+    """Of `rates` that with the least training error after the sweep's last epoch.
+
+    A sweep may hold more: what was tried before the rates were changed. Raises InputError where it
+    lacks one.
+    """
+    lacking = [lr for lr in rates if (activation, lr) not in sweep]
+    if lacking:
+        what = f"the sweep has no run of {activation} at {lacking[0]:g}"
+        raise InputError(what, "dvc repro experiments/cifar10/dvc.yaml")
+    return min(rates, key=lambda lr: (sweep[activation, lr][-1], lr))
 
 
 def crossing(errors: Sequence[float], target: float) -> float | None:

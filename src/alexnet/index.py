@@ -113,5 +113,5 @@ def load_synsets(folder: Path) -> list[Synset]:
             if rows.fieldnames != COLUMNS:
                 raise KeyError(f"columns {rows.fieldnames}")
             return [Synset(int(row["devkit_id"]), row["wnid"], row["words"]) for row in rows]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
         raise InputError(f"{folder} holds no index: {error!r}", "dvc repro -f index") from None

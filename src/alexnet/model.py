@@ -80,19 +80,23 @@ class AlexNet(nn.Module):
         self.lrn, self.spatial_norm = lrn and dict(lrn), spatial_norm
         self.dropout, self.dropout_form = dropout, dropout_form
         self.classes, self.neurons = classes, neurons // width_divisor
-        m = {name: count // width_divisor for name, count in maps.items()}
-        self.conv1 = self._conv(3, m["conv1"], 11, sees_all=True, stride=4)
-        last = m["conv1"]
-        for name, kernel, border, sees_all in LATER:
-            if m[name]:
-                less = int(not overlapping and name in ("conv2", "conv5"))
-                seen = sees_all and communicate
-                layer = self._conv(last, m[name], kernel, seen, padding=border - less)
-                setattr(self, name, layer)
-                last = m[name]
+        last = self._convolutions({name: count // width_divisor for name, count in maps.items()})
         self.fc6 = self._fc(last * 6 * 6, self.neurons)
         self.fc7 = self._fc(self.neurons, self.neurons)
         self.fc8 = self._fc(self.neurons, classes)
+
+    def _convolutions(self, maps: Mapping[str, int]) -> int:
+        """conv1 and those of LATER that have maps; how many the last one has."""
+        self.conv1 = self._conv(3, maps["conv1"], 11, sees_all=True, stride=4)
+        last = maps["conv1"]
+        for name, kernel, border, sees_all in LATER:
+            if maps[name]:
+                less = int(not self.overlapping and name in ("conv2", "conv5"))
+                seen = sees_all and self.communicate
+                layer = self._conv(last, maps[name], kernel, seen, padding=border - less)
+                setattr(self, name, layer)
+                last = maps[name]
+        return last
 
     def _conv(
         self, inputs: int, maps: int, kernel: int, sees_all: bool = False, **how: Any

@@ -3,6 +3,7 @@
 They are exact: the same bits in any order and any split over workers.
 """
 
+import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -155,9 +156,11 @@ def colour_moments(sums: Sums) -> dict[str, Any]:
 def save_moments(folder: Path, sums: Sums) -> dict[str, Any]:
     """Write mean_image.npy and .png, moments.json and eigenvalues.csv; returns `colour_moments`."""
     mean, colour = mean_image(sums), colour_moments(sums)
-    np.save(folder / "mean_image.npy", mean)
+    file = io.BytesIO()
+    np.save(file, mean)
+    (folder / "mean_image.npy").write_bytes(file.getvalue())
     Image.fromarray(mean.round().astype(np.uint8)).save(folder / "mean_image.png")
-    checksum = xxhash.xxh3_64_hexdigest(mean.tobytes())
+    checksum = xxhash.xxh3_64_hexdigest(file.getvalue())
     write_sealed(folder / "moments.json", colour | {"mean_image": checksum})
     pairs = zip(colour["eigenvalues"], colour["sqrt_eigenvalues"], strict=True)
     rows = (f"{n},{value},{root}" for n, (value, root) in enumerate(pairs, 1))
@@ -178,9 +181,11 @@ class Moments:
 def load_moments(folder: Path) -> Moments:
     """Read mean_image.npy and moments.json. Raises InputError where they are missing or damaged."""
     try:
-        mean, colour = np.load(folder / "mean_image.npy"), read_sealed(folder / "moments.json")
-        if xxhash.xxh3_64_hexdigest(mean.tobytes()) != colour["mean_image"]:
+        data = (folder / "mean_image.npy").read_bytes()
+        colour = read_sealed(folder / "moments.json")
+        if xxhash.xxh3_64_hexdigest(data) != colour["mean_image"]:
             raise ValueError("mean_image.npy was changed after it was written")
+        mean = np.load(io.BytesIO(data))
         pairs = np.array(colour["eigenvalues"]), np.array(colour["eigenvectors"])
     except (OSError, ValueError, KeyError, EOFError) as error:
         raise InputError(f"{folder} holds no moments: {error}", "dvc repro -f moments") from None

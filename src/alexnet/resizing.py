@@ -43,8 +43,8 @@ class Job:
 
 
 def shard_jobs(work: Path, rows: int, records: int = RECORDS_A_SHARD, **how: Any) -> list[Job]:
-    """The jobs that write a split's rows into `work`/<split>; `how` are the other fields of Job."""
-    split = work / how["split"]
+    """The jobs that write a split's rows into `work`/shards/<split>; `how`: Job's other fields."""
+    split = work / "shards" / how["split"]
     return [
         Job(split / f"{n:05d}.lmdb", first=first, count=min(records, rows - first), **how)
         for n, first in enumerate(range(0, rows, records))
@@ -57,7 +57,7 @@ def resize(pool: Executor, jobs: list[Job], done: Callable[[int], None]) -> None
     Raises InputError where raw shards will not fit onto the disk, or naming an unreadable image
     where `on_error` is "fail".
     """
-    jobs[0].path.parent.mkdir(exist_ok=True)
+    jobs[0].path.parent.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(_unfinished(jobs[0]), ignore_errors=True)
     waiting = [job for job in jobs if not (_entry(job).exists() and job.path.exists())]
     _check_room(waiting)
@@ -119,13 +119,13 @@ def join(folder: Path, rows: Rows, jobs: list[Job]) -> dict[str, Any]:
 
 def _unfinished(job: Job) -> Path:
     """Where shards grow: outside the split's folder, which moves away when it is full."""
-    split = job.path.parent
-    return split.with_name(f"{split.name}-unfinished")
+    split, _, work = job.path.parents[:3]
+    return work / f"{split.name}-unfinished"
 
 
 def _entry(job: Job) -> Path:
-    split = job.path.parent
-    return split.with_name(f"{split.name}-{job.path.stem}.json")
+    split, _, work = job.path.parents[:3]
+    return work / f"{split.name}-{job.path.stem}.json"
 
 
 def _squares(job: Job, odd: Ledger) -> Iterator[tuple[int, Pixels]]:

@@ -92,20 +92,70 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Replace `path` by `data`, or leave it as it was."""
+    """Replace `path` by `data`, or leave it as it was; on disk when this returns."""
     beside = path.with_name(f".{path.name}.part")
-    with beside.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    try:
+        with beside.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+    _sync(path.parent)
 
 
-def emptied(folder: Path) -> Path:
-    """`folder`, made anew: outputs are links into DVC's cache and never written in place."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    return folder
+@contextmanager
+def replaced(folder: Path) -> Iterator[Path]:
+    """A new folder to fill: whole, it takes the place of `folder`; until then that stays.
+
+    Outputs are links into DVC's cache and never written in place.
+    """
+    new, old = _beside(folder)
+    if old.exists() and not folder.exists():  # killed between two renames
+        old.replace(folder)
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir(parents=True)
+    try:
+        yield new
+        take_place(new, folder)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def take_place(new: Path, folder: Path) -> None:
+    """Make the folder `new`, finished, the folder `folder`, or leave both as they were."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    beside, old = _beside(folder)
+    if new.stat().st_dev != folder.parent.stat().st_dev:  # another disk: nothing to rename
+        shutil.rmtree(beside, ignore_errors=True)
+        new = shutil.copytree(new, beside)
+    for path in (*new.rglob("*"), new):
+        _sync(path)
+    if folder.exists():
+        shutil.rmtree(old, ignore_errors=True)
+        folder.replace(old)
+    try:
+        new.replace(folder)
+    except OSError:
+        if old.exists():
+            old.replace(folder)
+        raise
+    _sync(folder.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _beside(folder: Path) -> tuple[Path, Path]:
+    return folder.with_name(f".{folder.name}.new"), folder.with_name(f".{folder.name}.old")
+
+
+def _sync(path: Path) -> None:
+    """Have the disk hold what was written to a file, or which files a folder has."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def record_run(stage: str, started: float) -> None:
@@ -124,10 +174,3 @@ def record_run(stage: str, started: float) -> None:
     path = home() / ".scratch" / stage / "run.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(run, indent=1) + "\n")
-
-
-def moved_into(folder: Path, work: Path, names: list[str]) -> None:
-    """Fill `folder`, emptied, with what stands finished in `work`."""
-    emptied(folder)
-    for name in names:
-        shutil.move(work / name, folder / name)

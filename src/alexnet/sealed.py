@@ -13,17 +13,20 @@ SEAL = "xxh3"
 
 def write_sealed(path: Path, content: dict[str, Any]) -> None:
     """Write `content` with its seal, or leave the file as it was."""
-    sealed = content | {SEAL: _seal(content)}
-    write_atomically(path, json.dumps(sealed, indent=1).encode() + b"\n")
+    write_atomically(path, _sealed(content))
 
 
 def read_sealed(path: Path) -> dict[str, Any]:
     """What `write_sealed` wrote. Raises OSError, or ValueError where it was changed since."""
-    content = json.loads(path.read_bytes())
-    if not isinstance(content, dict) or content.pop(SEAL, None) != _seal(content):
-        raise ValueError(f"{path.name} was changed after it was written")
-    return content
+    data = path.read_bytes()
+    content = json.loads(data)
+    if isinstance(content, dict):
+        content.pop(SEAL, None)
+        if _sealed(content) == data:  # to the byte: another spelling of the same is a change too
+            return content
+    raise ValueError(f"{path.name} was changed after it was written")
 
 
-def _seal(content: dict[str, Any]) -> str:
-    return xxhash.xxh3_64_hexdigest(json.dumps(content).encode())
+def _sealed(content: dict[str, Any]) -> bytes:
+    seal = xxhash.xxh3_64_hexdigest(json.dumps(content).encode())
+    return json.dumps(content | {SEAL: seal}, indent=1).encode() + b"\n"
