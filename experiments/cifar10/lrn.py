@@ -11,6 +11,7 @@ from alexnet.cifar import TRAIN, VAL, read_pixels
 from alexnet.config import errors_in_one_line
 from alexnet.device import keep_freed_memory, pick_device
 from alexnet.four_layers import FourLayers
+from alexnet.pairing import bits
 from alexnet.results import result_of, write_result
 from alexnet.scoring import wrong
 from alexnet.scratch import fingerprint, raw_folder
@@ -31,11 +32,13 @@ def main() -> None:
     for n, found in enumerate(epochs(net, train, rates, asked.seed, WEIGHT_DECAY), 1):
         print(f"{asked.normalised}, epoch {n}: training error {100 * found:.1f} %", flush=True)
     top = guesses(net, test, train.mean)
-    counts = {f"top{k}_wrong": int(wrong(top, test.labels, k).sum()) for k in (1, 5)}
+    missed = {f"top{k}": wrong(top, test.labels, k).cpu().numpy() for k in (1, 5)}
+    counts = {f"{name}_wrong": int(which.sum()) for name, which in missed.items()}
     run = {"dataset": "cifar10", "split": "val", "classes": 10, "model": "four_layers"}
     run |= {"recipe": f"{len(rates)} epochs", "seed": asked.seed, "lr": asked.lr}
     run["parameters"] = fingerprint(rates, WEIGHT_DECAY)[:8]
     result = result_of(counts, len(top), run) | {"row": ROWS[asked.normalised]}
+    result["wrong_images"] = {name: bits(which) for name, which in missed.items()}
     print(f"{asked.normalised}, seed {asked.seed}: test error {result['top1_error']:.2f} %")
     asked.out.parent.mkdir(parents=True, exist_ok=True)
     write_result(asked.out, result)

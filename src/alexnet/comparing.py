@@ -18,7 +18,10 @@ BASELINE = "baseline"  # the row of what the ablations of one experiment leave s
 ELSEWHERE = "Not in the paper, nor comparable with it"
 NOT_RUN, NOT_THIS = "not yet run", "another run"
 BEGIN, END = "<!-- made by: alexnet compare --readme -->", "<!-- end of what it made -->"
-NOTE = "In brackets the 95 % interval of one run; ± is the standard deviation over the seeds."
+NOTE = (
+    "In brackets the 95 % interval: of one run, or of the difference of two on the same images; "
+    "± is the standard deviation over the seeds."
+)
 HEADS = ("error, %: top-1 / top-5", "paper", "here", "of which images and runs")
 
 
@@ -100,7 +103,8 @@ def _number(value: float, signed: bool) -> str:
 def _shown(figure: Figure, signed: bool) -> str:
     number = _number(figure.value, signed)
     if figure.interval:
-        return f"{number} ({figure.interval[0]:.1f}–{figure.interval[1]:.1f})"
+        low, high = (_number(bound, signed) for bound in figure.interval)
+        return f"{number} ({low} … {high})" if signed else f"{number} ({low}–{high})"
     return number if figure.spread is None else f"{number} ± {figure.spread:.1f}"
 
 

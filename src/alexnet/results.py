@@ -12,6 +12,7 @@ from typing import Any
 from rich.table import Table
 
 from alexnet.errors import InputError
+from alexnet.pairing import unpacked
 from alexnet.scratch import fingerprint, write_atomically
 
 Result = dict[str, Any]
@@ -47,17 +48,24 @@ def write_result(path: Path, result: Result) -> None:
 
 
 def read_result(path: Path) -> Result:
-    """What `write_result` wrote, perhaps with "row" or "members". Raises InputError."""
+    """What `write_result` wrote, and what experiments/ add to it. Raises InputError.
+
+    Added: "row", of the comparison; "members" of an ensemble; "wrong_images" (pairing.py); the data
+    set that the run was "first_trained_on".
+    """
     try:
         result = json.loads(path.read_text(encoding="utf-8"))
         for name in ("top1_error", "top5_error", "top1_wrong", "top5_wrong", "images"):
             result[name] + 0
         if result["images"] < 1 or not isinstance(result["run"]["classes"], int):
             raise ValueError("images or run.classes is no count")
+        for name, digits in result.get("wrong_images", {}).items():
+            if unpacked(digits, result["images"]).sum() != result[f"{name}_wrong"]:
+                raise ValueError(f"wrong_images.{name} is not of {name}_wrong images")
         lacking = [name for name in RUN if name not in result["run"]]
         if lacking:
             raise KeyError(f"run.{lacking[0]}")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"{path} is no result: {error!r}", "dvc repro -f evaluate, and copy it from there"
         ) from None

@@ -6,6 +6,7 @@ from statistics import mean, stdev
 from typing import NamedTuple
 
 from alexnet.errors import InputError
+from alexnet.pairing import difference_interval, unpacked
 from alexnet.paper import CENTRE, ILSVRC2010
 from alexnet.results import RUN, Result, interval, read_result
 
@@ -79,10 +80,11 @@ def errors(runs: Runs) -> Pair:
 def differences(runs: Runs, baselines: Sequence[Runs]) -> tuple[Runs, Pair | None]:
     """How much greater the errors are than the baseline's of the same experiment and images.
 
-    Seed by seed, then averaged: two runs of one seed see the same crops in the same order. Returns
-    with them the runs whose seed the baseline has; None where there is none.
+    Seed by seed, then averaged: two runs of one seed see the same crops in the same order. Of one
+    seed with the interval of the pair, where both tell which images are wrong. Returns with them
+    the runs whose seed the baseline has; None where there is none.
     """
-    with_it = [b.results for b in baselines if _images(b) == _images(runs)]
+    with_it = [b.results for b in baselines if _alike(b) == _alike(runs)]
     if len(with_it) > 1:
         what = f"experiments/{runs.experiment} has {len(with_it)} baselines of one data set"
         raise InputError(what, "leave the results of one")
@@ -90,17 +92,24 @@ def differences(runs: Runs, baselines: Sequence[Runs]) -> tuple[Runs, Pair | Non
     own = [result for result in runs.results if result["run"]["seed"] in base]
     if not own:
         return runs, None
-    top1, top5 = (
-        _averaged([result[error] - base[result["run"]["seed"]][error] for result in own])
-        for error in ("top1_error", "top5_error")
-    )
-    return runs._replace(results=own), (top1, top5)
+    pairs = [(result, base[result["run"]["seed"]]) for result in own]
+    return runs._replace(results=own), (_difference(pairs, "top1"), _difference(pairs, "top5"))
 
 
-def _images(runs: Runs) -> tuple[object, ...]:
+def _alike(runs: Runs) -> tuple[object, ...]:
+    """What a run and its baseline have in common: images, and what they were made of."""
     result = runs.results[0]
-    run = result["run"]
-    return runs.experiment, run["dataset"], run["split"], run["classes"], result["images"]
+    run = [result["run"][name] for name in ("dataset", "split", "classes", "model", "recipe", "lr")]
+    return runs.experiment, result["images"], *run
+
+
+def _difference(pairs: Sequence[tuple[Result, Result]], name: str) -> Figure:
+    averaged = _averaged([one[f"{name}_error"] - base[f"{name}_error"] for one, base in pairs])
+    one, base = pairs[0]
+    if len(pairs) > 1 or not ("wrong_images" in one and "wrong_images" in base):
+        return averaged
+    wrong = (unpacked(each["wrong_images"][name], each["images"]) for each in (one, base))
+    return averaged._replace(interval=difference_interval(*wrong))
 
 
 def _averaged(values: Sequence[float]) -> Figure:
@@ -116,5 +125,10 @@ def words(runs: Runs) -> str:
         return f"{images}; {len(result['members'])} members"
     seeds = [str(each["run"]["seed"]) for each in runs.results]
     which = f"seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}"
-    how = f"model {run['model']}, recipe {run['recipe']} ({run['parameters']}), lr {run['lr']}"
+    first = (
+        f"first trained on {result['first_trained_on']}; " if "first_trained_on" in result else ""
+    )
+    how = (
+        f"{first}model {run['model']}, recipe {run['recipe']} ({run['parameters']}), lr {run['lr']}"
+    )
     return f"{images}; {how}, {which}"
