@@ -20,7 +20,7 @@ from conftest import random_images, write_split
 from small_model import small_model
 
 ROOT = Path(__file__).parents[1]
-NAMES = ["predict", "inspect", "explain", "compare", "export", "verify", "doctor"]
+NAMES = ["predict", "inspect", "explain", "compare", "export", "submit", "verify", "doctor"]
 
 
 def alexnet(*line: object) -> int:

@@ -76,6 +76,7 @@ def _parser() -> ArgumentParser:
     _explain(command("explain", "tell what a metric rests on, back to the archives", EXPLAIN))
     _compare(command("compare", "print this run's errors beside the paper's", COMPARE))
     _export(command("export", "write a model for ONNX or torch.export, compared", EXPORT))
+    _submit(command("submit", "write the file that ILSVRC's test server takes", SUBMIT))
     _verify(
         command("verify", "read everything under data/ again, and name what is damaged", VERIFY)
     )
@@ -153,6 +154,20 @@ def _export(parser: ArgumentParser) -> None:
     ten = "the mean of ten views; else the centre view"
     parser.add_argument("--ten-views", action="store_true", help=ten)
     _add_model(parser)
+
+
+SUBMIT = """  alexnet submit ILSVRC2012_img_test.tar submission.txt
+  alexnet submit ILSVRC2012_img_test.tar five.txt --model experiments/ensembles/runs/*/train"""
+
+
+def _submit(parser: ArgumentParser) -> None:
+    parser.add_argument("images", type=Path, metavar="TAR", help="or a folder: images, unlabelled")
+    out = "the file to write: a line an image, in order of the names, five ILSVRC ids each"
+    parser.add_argument("out", type=Path, metavar="FILE", help=out)
+    several = (
+        "model.safetensors, or its folder; of several the mean; else the checkout's data/train"
+    )
+    parser.add_argument("--model", type=Path, nargs="+", metavar="FILE", help=several)
 
 
 VERIFY = """  alexnet verify

@@ -160,6 +160,20 @@ def compare(arguments: Namespace) -> int:
     return 0
 
 
+def submit(arguments: Namespace) -> int:
+    """Write what ILSVRC's server takes; 1 if an image could not be read."""
+    from alexnet import submitting
+    from alexnet.device import pick_device
+
+    models = arguments.model or [DATA / "train"]
+    voters = submitting.load_voters(models, pick_device("auto"))
+    wrong = submitting.write_submission(arguments.out, voters, arguments.images)
+    for why in wrong:
+        print(f"{printable(why)}: its line is of zeros", file=sys.stderr)
+    print(f"submit: {arguments.out}")
+    return 1 if wrong else 0
+
+
 def verify(arguments: Namespace) -> int:
     """Read all of data/ again, or with --md5 all of the raw archives; 1 if anything is wrong."""
     from alexnet import checkups

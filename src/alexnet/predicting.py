@@ -1,11 +1,12 @@
 """Photos of one's own → what a model takes them for: as the evaluation stage does, from files."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -19,6 +20,9 @@ from alexnet.images import MOST_BYTES, UnreadableImageError, square
 from alexnet.model import AlexNet
 from alexnet.scoring import likeliest
 from alexnet.shards import SIDE, Pixels
+
+S = TypeVar("S")
+T = TypeVar("T")
 
 
 class Answer(NamedTuple):
@@ -103,7 +107,7 @@ def answers(
     InputError where the net's outputs are no numbers.
     """
     net.eval()
-    for some in _read_ahead(photos, rule, batch):
+    for some in read_ahead(photos, partial(_read, rule=rule), batch):
         seen = [photo for photo in some if isinstance(photo, Photo)]
         images = torch.from_numpy(np.array([photo.pixels for photo in seen], np.uint8))
         told = iter(_told(net, images.to(mean.device), mean, top, centre) if seen else [])
@@ -129,17 +133,15 @@ def _told(
     return zip(labels.tolist(), probabilities.tolist(), strict=True)
 
 
-def _read_ahead(
-    photos: Iterable[Path | Refused], rule: Rule, batch: int
-) -> Iterator[list[Photo | Refused]]:
+def read_ahead(items: Iterable[S], read: Callable[[S], T], batch: int) -> Iterator[list[T]]:
     """Batches of what is read: one is filled while another is in use.
 
     By one thread: a photo may take half a gigabyte on its way to 256×256.
     """
-    source = iter(photos)
+    source = iter(items)
 
-    def fill() -> list[Photo | Refused]:
-        return [_read(photo, rule) for photo in islice(source, batch)]
+    def fill() -> list[T]:
+        return [read(item) for item in islice(source, batch)]
 
     with ThreadPoolExecutor(1, "reader") as pool:
         ahead = pool.submit(fill)
