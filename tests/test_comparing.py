@@ -22,6 +22,7 @@ from alexnet.comparing import (
     write_readme,
 )
 from alexnet.errors import InputError
+from alexnet.recorded import collected, on_disk
 from alexnet.results import interval, result_of, write_result
 
 ROOT = Path(__file__).parents[1]
@@ -51,7 +52,7 @@ def found(rows: list[Row], what: str, table: str = "") -> Row:
 
 
 def test_nothing_run_leaves_the_paper_alone(tmp_path: Path) -> None:
-    rows = comparison(tmp_path)
+    rows = comparison(on_disk(tmp_path))
     assert all(row.here is None for row in rows)
     assert cells(found(rows, "CNN, centre view")) == (
         "CNN, centre view",
@@ -68,7 +69,7 @@ def test_nothing_run_leaves_the_paper_alone(tmp_path: Path) -> None:
 def test_a_run_on_the_papers_images_stands_beside_it(tmp_path: Path) -> None:
     made = result(400, 180, **ILSVRC2010)
     put(tmp_path, "metrics.json", made)
-    rows = comparison(tmp_path)
+    rows = comparison(on_disk(tmp_path))
     one, centre = found(rows, "CNN"), found(rows, "CNN, centre view")
     assert one.here is not None
     assert (one.here[0].value, one.here[0].interval) == (40.0, interval(made, "top1"))
@@ -85,29 +86,19 @@ def test_a_run_on_the_papers_images_stands_beside_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize("other", [MINIATURE, ILSVRC2010 | {"split": "val"}, {"classes": 100}])
 def test_a_run_on_other_images_stands_apart(tmp_path: Path, other: dict[str, Any]) -> None:
     put(tmp_path, "metrics.json", result(400, 180, **ILSVRC2012 | other))
-    rows = comparison(tmp_path)
+    rows = comparison(on_disk(tmp_path))
     apart = [row for row in rows if row.table == ELSEWHERE]
     assert [row.what.partition("CNN")[2] for row in apart] == ["", ", centre view"]
     assert not any(row.comparable for row in apart)
     assert all(row.here is None for row in rows if row.table != ELSEWHERE)
 
 
-def test_of_one_run_alone_nothing_is_said_of_others(tmp_path: Path) -> None:
-    """They may well have been run: the report does not depend on them."""
-    put(tmp_path, "metrics.json", result(400, 180, **ILSVRC2012))
-    put(tmp_path, "ensembles/five.json", result(380, 160, **ILSVRC2012), "5 CNNs")
-    rows = comparison(tmp_path, experiments=False)
-    assert found(rows, "1 CNN").here is not None
-    assert found(rows, "5 CNNs")[3:5] == (None, "another run")
-    assert not [row for row in rows if "not yet run" in row.on]
-
-
 def test_ensembles_tell_their_members(tmp_path: Path) -> None:
     made = result(380, 160, **ILSVRC2012, seed=None, lr=None)
     put(tmp_path, "ensembles/five.json", made | {"members": [PLAIN] * 5}, "5 CNNs")
-    row = found(comparison(tmp_path), "5 CNNs")
+    row = found(comparison(on_disk(tmp_path)), "5 CNNs")
     assert row.here is not None
-    assert row.on.endswith("; 5 members")
+    assert row.on.endswith("; 5 members; experiments/ensembles")
 
 
 def test_an_ablation_is_the_difference_to_its_baseline_seed_by_seed(tmp_path: Path) -> None:
@@ -118,14 +109,14 @@ def test_an_ablation_is_the_difference_to_its_baseline_seed_by_seed(tmp_path: Pa
     put(tmp_path, "ablations/lrn9.json", result(900, 900, seed=9), "no_lrn")
     put(tmp_path, "ablations/gpu1.json", result(190, 40, seed=1), "one_gpu")
     put(tmp_path, "another/colour.json", result(500, 200), "no_colour")
-    rows = comparison(tmp_path)
+    rows = comparison(on_disk(tmp_path))
     row = found(rows, "without normalisation", "How")
     assert row.here is not None
     assert row.here[0].value == pytest.approx(mean((5, 3, 8)))
     assert row.here[0].spread == pytest.approx(stdev((5, 3, 8)))
     assert row.here[1].value == pytest.approx(-1)
     assert cells(row)[2] == "+5.3 ± 2.5 / −1.0 ± 0.0"
-    assert row.on.endswith("seeds 0, 1, 2")
+    assert row.on.endswith("seeds 0, 1, 2; experiments/ablations")
     assert not row.comparable
     assert cells(row)[3].endswith("; not comparable")
     assert cells(found(rows, "on one GPU, half the maps"))[2] == "−1.0 / +0.0"
@@ -135,7 +126,7 @@ def test_an_ablation_is_the_difference_to_its_baseline_seed_by_seed(tmp_path: Pa
 
 def test_both_tables_hold_every_cell(tmp_path: Path) -> None:
     put(tmp_path, "metrics.json", result(123, 45, model="a|b*[c]"))
-    rows = comparison(tmp_path)
+    rows = comparison(on_disk(tmp_path))
     file = io.StringIO()
     Console(file=file, width=400).print(comparison_table(rows))
     markdown = comparison_markdown(rows)
@@ -152,7 +143,7 @@ def test_both_tables_hold_every_cell(tmp_path: Path) -> None:
 def test_only_what_is_between_the_markers_is_replaced(tmp_path: Path) -> None:
     readme = tmp_path / "README.md"
     readme.write_text(f"# Über\n{BEGIN}\nold\n{END}\nafter\n", "utf-8")
-    rows = comparison(tmp_path)
+    rows = comparison(on_disk(tmp_path))
     for _ in range(2):
         write_readme(readme, rows)
         table = comparison_markdown(rows)
@@ -182,6 +173,6 @@ def test_the_readme_is_not_stale(tmp_path: Path) -> None:
     made = []
     for root in (tmp_path, ROOT):
         (tmp_path / "README.md").write_text(shown, "utf-8")
-        write_readme(tmp_path / "README.md", comparison(root))
+        write_readme(tmp_path / "README.md", comparison(collected(root)))
         made.append((tmp_path / "README.md").read_text("utf-8"))
     assert shown in made

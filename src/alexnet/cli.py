@@ -127,13 +127,17 @@ def _explain(parser: ArgumentParser) -> None:
 
 
 COMPARE = """  alexnet compare
-  alexnet compare --readme     # writes the README's table anew"""
+  alexnet compare --readme     # the README's table anew, and experiments/results.json"""
 
 
 def _compare(parser: ArgumentParser) -> None:
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--markdown", action="store_true", help="as a table of Markdown")
-    how.add_argument("--readme", action="store_true", help="write it into README.md")
+    how.add_argument(
+        "--readme",
+        action="store_true",
+        help="write it into README.md, and the results where\nthe report finds them",
+    )
 
 
 EXPORT = """  alexnet export --onnx alexnet.onnx

@@ -148,9 +148,10 @@ def export(arguments: Namespace) -> int:
 
 def compare(arguments: Namespace) -> int:
     """Print this run's errors beside the paper's; or write them into the README."""
-    from alexnet import comparing
+    from alexnet import comparing, recorded
 
-    found = comparing.comparison(CHECKOUT)
+    results = recorded.collect if arguments.readme else recorded.on_disk
+    found = comparing.comparison(results(CHECKOUT))
     if arguments.readme:
         comparing.write_readme(CHECKOUT / "README.md", found)
     elif arguments.markdown:

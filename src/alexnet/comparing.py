@@ -1,7 +1,7 @@
 """Ours beside the paper's tables: every number from a result on disk, or from paper.py."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
@@ -11,12 +11,13 @@ from rich.text import Text
 
 from alexnet.errors import InputError
 from alexnet.paper import TABLES, PaperRow, PaperTable
-from alexnet.runs import Figure, Pair, Runs, differences, errors, read_runs, words
+from alexnet.recorded import Recorded
+from alexnet.runs import Figure, Pair, Runs, differences, errors, together, words
 from alexnet.scratch import write_atomically
 
 BASELINE = "baseline"  # the row of what the ablations of one experiment leave something out of
 ELSEWHERE = "Not in the paper, nor comparable with it"
-NOT_RUN, NOT_THIS = "not yet run", "another run"
+NOT_RUN = "not yet run"
 BEGIN, END = "<!-- made by: alexnet compare --readme -->", "<!-- end of what it made -->"
 NOTE = (
     "In brackets the 95 % interval: of one run, or of the difference of two on the same images; "
@@ -41,17 +42,15 @@ class Row(NamedTuple):
     comparable: bool = True
 
 
-def comparison(root: Path, experiments: bool = True) -> list[Row]:
+def comparison(recorded: Iterable[Recorded]) -> list[Row]:
     """The paper's rows in their order with what was run beside them, then what has no row there.
 
-    Reads of root/metrics.json and root/experiments/*/results/*.json what is there: each as
-    `results.write_result` leaves it, perhaps with "row", the key of a row of paper.py. An error
-    stands beside the paper's where it is of the same images. An ablation's difference, to the
-    "baseline" of its experiment seed by seed, stands there for any images. Raises InputError where
-    a result cannot be read or a run is there twice, or an experiment has two baselines. Without
-    `experiments` it is of metrics.json alone, and whether the others were run is not told.
+    A result may have "row", the key of a row of paper.py. An error stands beside the paper's where
+    it is of the same images. An ablation's difference, to the "baseline" of its experiment seed by
+    seed, stands there for any images. Raises InputError where a run is there twice, or an
+    experiment has two baselines.
     """
-    runs = list(read_runs(root, experiments))
+    runs = list(together(recorded))
     baselines = [each for each in runs if each.key == BASELINE]
     rows: list[Row] = []
     for table in TABLES:
@@ -59,7 +58,7 @@ def comparison(root: Path, experiments: bool = True) -> list[Row]:
             beside = {n: _beside(table, paper, each, baselines) for n, each in enumerate(runs)}
             found = [row for row in beside.values() if row]
             runs = [each for n, each in enumerate(runs) if not beside[n]]
-            rows += found or [_nothing(table, paper, NOT_RUN if experiments else NOT_THIS)]
+            rows += found or [_nothing(table, paper)]
     return rows + [Row(ELSEWHERE, r.key, "", errors(r), words(r), comparable=False) for r in runs]
 
 
@@ -79,8 +78,8 @@ def _beside(
     return here and Row(*what, here, words(runs), table.differences, comparable)
 
 
-def _nothing(table: PaperTable, paper: PaperRow, why: str) -> Row:
-    on = why if paper.key else ""
+def _nothing(table: PaperTable, paper: PaperRow) -> Row:
+    on = NOT_RUN if paper.key else ""
     return Row(table.title, paper.what, _told(table, paper), None, on, table.differences)
 
 

@@ -16,6 +16,7 @@ from alexnet.errors import InputError
 from alexnet.exhibits import Row, read_rows
 from alexnet.index import Index, load_index
 from alexnet.mistakes import Counts, confusion
+from alexnet.recorded import collected
 from alexnet.report import Report
 from alexnet.results import read_result
 from alexnet.sealed import read_sealed
@@ -56,7 +57,7 @@ def _gathered(root: Path, data: Path) -> Report:
     rows = read_rows(data / "evaluate/predictions.csv")
     return Report(
         result=result,
-        comparison=comparison(root, experiments=False),  # those are no dependency of the stage
+        comparison=comparison(collected(root)),
         train_images=len(train),
         settings=list(_settings({"model": model["net"], "recipe": model["recipe"]})),
         stages=_stages(data, index),

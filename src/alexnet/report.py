@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from alexnet import charts, figures, pictures, sheets
-from alexnet.comparing import ELSEWHERE, Row, cells
+from alexnet.comparing import Row, cells
 from alexnet.dag import Stage, diagram
 from alexnet.exhibits import Draws, OddFile, Prediction, Shelf
 from alexnet.figures import History
@@ -166,7 +166,7 @@ def _errors(result: Result) -> list[tuple[str, str, list[Figure]]]:
 
 def _tables(rows: Sequence[Row]) -> list[tuple[str, list[tuple[str, str, str, str]]]]:
     """The paper's tables by their titles: of each row what, the paper's, ours, of which images."""
-    tables = groupby((row for row in rows if row.table != ELSEWHERE), key=lambda row: row.table)
+    tables = groupby(rows, key=lambda row: row.table)
     return [(title, [cells(row) for row in some]) for title, some in tables]
 
 

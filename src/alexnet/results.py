@@ -54,21 +54,25 @@ def read_result(path: Path) -> Result:
     set that the run was "first_trained_on".
     """
     try:
-        result = json.loads(path.read_text(encoding="utf-8"))
-        for name in ("top1_error", "top5_error", "top1_wrong", "top5_wrong", "images"):
-            result[name] + 0
-        if result["images"] < 1 or not isinstance(result["run"]["classes"], int):
-            raise ValueError("images or run.classes is no count")
-        for name, digits in result.get("wrong_images", {}).items():
-            if unpacked(digits, result["images"]).sum() != result[f"{name}_wrong"]:
-                raise ValueError(f"wrong_images.{name} is not of {name}_wrong images")
-        lacking = [name for name in RUN if name not in result["run"]]
-        if lacking:
-            raise KeyError(f"run.{lacking[0]}")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return checked(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, LookupError, TypeError) as error:
         raise InputError(
             f"{path} is no result: {error!r}", "dvc repro -f evaluate, and copy it from there"
         ) from None
+
+
+def checked(result: Any) -> Result:
+    """`result`, as `write_result` takes it. Raises ValueError, LookupError or TypeError if not."""
+    for name in ("top1_error", "top5_error", "top1_wrong", "top5_wrong", "images"):
+        result[name] + 0
+    if result["images"] < 1 or not isinstance(result["run"]["classes"], int):
+        raise ValueError("images or run.classes is no count")
+    for name, digits in dict(result.get("wrong_images", {})).items():
+        if unpacked(digits, result["images"]).sum() != result[f"{name}_wrong"]:
+            raise ValueError(f"wrong_images.{name} is not of {name}_wrong images")
+    lacking = [name for name in RUN if name not in result["run"]]
+    if lacking:
+        raise KeyError(f"run.{lacking[0]}")
     return dict(result)
 
 

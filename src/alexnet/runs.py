@@ -1,14 +1,14 @@
 """Results on disk that are one run but for the seed: together, averaged, beside their baseline."""
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
 from statistics import mean, stdev
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from alexnet.errors import InputError
 from alexnet.pairing import difference_interval, unpacked
 from alexnet.paper import CENTRE, ILSVRC2010
-from alexnet.results import RUN, Result, interval, read_result
+from alexnet.recorded import Recorded
+from alexnet.results import RUN, Result, interval
 
 WHOLE = ("CNN", "1 CNN")  # rows of plain runs, on ILSVRC-2010 and on any other set
 
@@ -32,33 +32,39 @@ class Runs(NamedTuple):
     """Results that differ in their seed alone, and their key among the paper's rows.
 
     experiment: their folder, "" of metrics.json. rule: "" or "center_", whose errors are meant.
+    commits: at which they were made, as far as that is known.
     """
 
     key: str
     experiment: str
     rule: str
     results: list[Result]
+    commits: tuple[str, ...] = ()
 
 
-def read_runs(root: Path, experiments: bool = True) -> Iterator[Runs]:
-    """What `comparing.comparison` reads. Raises InputError, as it does."""
-    groups: dict[tuple[str, ...], list[Result]] = {}
-    others = sorted(root.glob("experiments/*/results/*.json")) if experiments else []
-    for path in (root / "metrics.json", *others):
-        if path.exists():
-            result = read_result(path)
-            experiment = "" if path.parent == root else path.parents[1].name
-            run = [str(result["run"][name]) for name in RUN if name != "seed"]
-            place = _key(result), experiment, str(result["images"]), *run
-            same = groups.setdefault(place, [])
-            if result["run"]["seed"] in [other["run"]["seed"] for other in same]:
-                raise InputError(f"{path} is of the same run as another result", f"rm {path}")
-            same.append(result)
-    for (key, experiment, *_), results in groups.items():
-        results.sort(key=lambda result: result["run"]["seed"] or 0)
-        yield Runs(key, experiment, "", results)
+def together(recorded: Iterable[Recorded]) -> Iterator[Runs]:
+    """The results, those that differ in their seed alone as one.
+
+    Raises InputError where a run is there twice.
+    """
+    groups: dict[tuple[str, ...], list[Recorded]] = {}
+    for each in recorded:
+        run = [str(each.result["run"][name]) for name in RUN if name != "seed"]
+        place = _key(each.result), each.experiment, str(each.result["images"]), *run
+        same = groups.setdefault(place, [])
+        if _seed(each) in map(_seed, same):
+            raise InputError(f"{each.path} is of the same run as another", f"rm {each.path}")
+        same.append(each)
+    for (key, experiment, *_), same in groups.items():
+        results = [each.result for each in sorted(same, key=lambda each: _seed(each) or 0)]
+        commits = tuple(dict.fromkeys(each.commit for each in same if each.commit))
+        yield Runs(key, experiment, "", results, commits)
         if key in WHOLE and all("center_top1_error" in result for result in results):
-            yield Runs(f"{key}{CENTRE}", experiment, "center_", results)
+            yield Runs(f"{key}{CENTRE}", experiment, "center_", results, commits)
+
+
+def _seed(recorded: Recorded) -> Any:
+    return recorded.result["run"]["seed"]
 
 
 def _key(result: Result) -> str:
@@ -122,7 +128,7 @@ def words(runs: Runs) -> str:
     images = f"{run['dataset']} {run['split']}, {result['images']:,} images"
     images += f" of {run['classes']:,} classes"
     if "members" in result:
-        return f"{images}; {len(result['members'])} members"
+        return f"{images}; {len(result['members'])} members{_made_by(runs)}"
     seeds = [str(each["run"]["seed"]) for each in runs.results]
     which = f"seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}"
     first = (
@@ -131,4 +137,10 @@ def words(runs: Runs) -> str:
     how = (
         f"{first}model {run['model']}, recipe {run['recipe']} ({run['parameters']}), lr {run['lr']}"
     )
-    return f"{images}; {how}, {which}"
+    return f"{images}; {how}, {which}{_made_by(runs)}"
+
+
+def _made_by(runs: Runs) -> str:
+    """Of an experiment the folder, that its command names, and the commit."""
+    at = f" at {', '.join(runs.commits)}" if runs.commits else ""
+    return f"; experiments/{runs.experiment}{at}" if runs.experiment else ""
