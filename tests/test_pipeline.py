@@ -5,10 +5,13 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -218,17 +221,56 @@ def test_a_queue(checkout: Checkout) -> None:
     checkout.run("dvc", "exp", "run", "--queue", "-S", "lr=0.005,0.03")
     checkout.run("dvc", "exp", "run", "--queue", "-S", "conf/dataset/miniature.yaml:pixels=jpeg")
     checkout.run("dvc", "queue", "start")
-    deadline = time.monotonic() + 500
-    while (said := checkout.run("dvc", "queue", "status")).count("Success") < 3:
-        assert "Failed" not in said
-        assert time.monotonic() < deadline, said
-        time.sleep(1)
-    shown = checkout.run("dvc", "exp", "show", "--no-pager", "--csv").splitlines()
-    runs = [row for row in csv.DictReader(shown) if row["rev"] not in ("workspace", "master")]
-    runs = [row for row in runs if row["State"] != "Queued" and row["typ"] == "branch_commit"]
-    assert len(runs) == 3
+    wait_for(lambda: queued(checkout).count("Success") == 3)
+    assert "Failed" not in queued(checkout)
+    wait_for(lambda: len(finished(checkout)) == 3)  # a moment later than the queue says so
+    runs = finished(checkout)
     assert {row["lr"] for row in runs} == {"0.005", "0.01", "0.03"}
     assert all(row["images"] == "6" and row["top1_error"] for row in runs)
+
+
+def queued(checkout: Checkout) -> str:
+    return checkout.run("dvc", "queue", "status")
+
+
+def finished(checkout: Checkout) -> list[dict[str, str]]:
+    shown = checkout.run("dvc", "exp", "show", "--no-pager", "--csv").splitlines()
+    runs = [row for row in csv.DictReader(shown) if row["rev"] not in ("workspace", "master")]
+    return [row for row in runs if row["State"] != "Queued" and row["typ"] == "branch_commit"]
+
+
+def test_a_queued_run_that_was_killed_goes_on_when_queued_again(checkout: Checkout) -> None:
+    """With its workers, as when the machine went down; DVC lists it as running for ever."""
+    line = "dvc", "exp", "run", "--queue", "-S", "conf/recipe/quick.yaml:epochs=40"
+    (killed,) = re.findall(r"Queued experiment '(\S+)'", checkout.run(*line))
+    checkout.run("dvc", "queue", "start")
+    wait_for(lambda: list(checkout.folder.glob(".scratch/train/*/before.safetensors")))
+    for process in processes_in(checkout.folder):
+        os.kill(process, signal.SIGKILL)
+    assert re.search(rf" {killed} .* Running", queued(checkout))
+    checkout.run("dvc", "queue", "kill", "-f", killed)
+    checkout.run("dvc", "queue", "remove", killed)
+    (again,) = re.findall(r"Queued experiment '(\S+)'", checkout.run(*line))
+    checkout.run("dvc", "queue", "start")
+    wait_for(lambda: re.search(rf" {again} .* Success", queued(checkout)))
+    assert "train: going on after epoch " in checkout.run("dvc", "queue", "logs", again)
+
+
+def wait_for(what: Callable[[], object], seconds: float = 300) -> None:
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def processes_in(folder: Path) -> list[int]:
+    """All whose working directory is the checkout, or a copy in it."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if (process / "cwd").readlink().is_relative_to(folder):
+                found.append(int(process.name))
+    return found
 
 
 def test_a_folder_of_photos(checkout: Checkout, tmp_path: Path) -> None:

@@ -30,6 +30,9 @@ class Member:
 def load_member(folder: Path) -> Member:
     """What the evaluate stage left in `folder`, a data/evaluate or a copy. Raises InputError."""
     result = read_result(folder / "result.json")
+    if not (folder / TABLE).exists():
+        what = f"{folder} has no {TABLE}: of so many images and classes none is kept"
+        raise InputError(what, "average models on a smaller set, or dvc repro -f evaluate")
     try:
         with (folder / CSV).open(newline="", encoding="utf-8") as file:
             told = csv.DictReader(file)
