@@ -83,7 +83,8 @@ def held_out(rows: Rows, fraction: float, seed: int) -> tuple[Rows, Rows]:
 def save_index(index: Index, folder: Path) -> None:
     """Write `<split>.npy`, archives.json and classes.csv into `folder`."""
     for split, rows in index.splits.items():
-        np.save(folder / f"{split}.npy", rows)
+        with (folder / f"{split}.npy").open("w+b") as file:  # "wb" numpy hands to C, which does
+            np.save(file, rows)  # not tell of a disk that is full at the last few bytes
     archives = [{"path": path, "size": size} for path, size in index.archives]
     (folder / "archives.json").write_text(json.dumps(archives, indent=1) + "\n", "utf-8")
     with (folder / "classes.csv").open("w", newline="", encoding="utf-8") as file:
