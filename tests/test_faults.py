@@ -86,14 +86,16 @@ def test_the_old_state_or_the_new_is_readable(tried: list[Fault]) -> None:
             assert fault["call"] in ("rename", "replace"), fault
 
 
-def test_a_failure_is_told_in_a_line_and_success_is_success(tried: list[Fault]) -> None:
+def test_a_failure_is_one_line_that_says_where(
+    tried: list[Fault],
+) -> None:
     for fault in tried:
         if fault["told"] == "":
             assert fault["state"] == "new", fault
         elif fault["kind"] == "SIGKILL":
             assert fault["told"] == "signal -9", fault
         else:
-            assert re.fullmatch(r"error: .+; mend: .+", fault["told"]), fault
+            assert re.fullmatch(r"error: .+/folder/.+; mend: .+", fault["told"]), fault
 
 
 def test_what_fails_leaves_nothing_behind(tried: list[Fault]) -> None:
