@@ -95,13 +95,20 @@ def save_index(index: Index, folder: Path) -> None:
 
 
 def load_index(folder: Path) -> Index:
-    """What `save_index` wrote, its rows mapped. InputError where it is missing or damaged."""
+    """What `save_index` wrote, its rows mapped.
+
+    Raises InputError where it is missing, damaged, or replaced while it is read.
+    """
     try:
+        place = folder.stat().st_ino
         names = [split for split in SPLITS if split != "test" or (folder / "test.npy").exists()]
         files = {split: folder / f"{split}.npy" for split in names}
         splits = {split: np.load(file, mmap_mode="r") for split, file in files.items()}
         archives = json.loads((folder / "archives.json").read_text(encoding="utf-8"))
-        return Index(splits, [(a["path"], a["size"]) for a in archives], load_synsets(folder))
+        synsets = load_synsets(folder)
+        if folder.stat().st_ino != place:  # some files of the one, some of the other
+            raise ValueError("another took its place while it was read")
+        return Index(splits, [(a["path"], a["size"]) for a in archives], synsets)
     except (OSError, ValueError, EOFError, KeyError, TypeError) as error:
         raise InputError(f"{folder} holds no index: {error!r}", "dvc repro -f index") from None
 
