@@ -1,6 +1,6 @@
 """The whole DAG on a tiny miniature, in a clone of its own, by the commands a user gives.
 
-KILLS=50 pytest -k dvc_repro tests/test_pipeline.py ends `dvc repro` fifty times, in every stage.
+KILLS=50 pytest -s -k killed_dvc tests/test_pipeline.py ends `dvc repro` so often, in every stage.
 """
 
 import csv
@@ -213,6 +213,20 @@ def test_a_killed_dvc_repro_ends_in_the_same_bytes_when_run_again(
     checkout.run("dvc", "repro", "--no-run-cache")
     assert checkout.outputs() == undisturbed
     assert checkout.run("git", "status", "--porcelain") == ""
+
+
+def test_several_dvc_repro_at_once(checkout: Checkout) -> None:
+    """One does the work; DVC refuses the others in a line that names the process at work."""
+    undisturbed = checkout.outputs()
+    command = "dvc", "repro", "--force", "--single-item", "moments"
+    runs = [checkout.start(*command) for _ in range(3)]
+    told = [run.communicate(timeout=300)[0] for run in runs]
+    assert 0 in [run.returncode for run in runs], told
+    for run, said in zip(runs, told, strict=True):
+        assert "Traceback" not in said
+        assert run.returncode == 0 or re.search(r"ERROR: .*(busy|lock)", said), said
+    checkout.run("dvc", "repro")
+    assert checkout.outputs() == undisturbed
 
 
 def _work_for(session: int, seconds: float) -> None:
