@@ -1,8 +1,10 @@
 """Small splits of shards that tests share, written without any raw data."""
 
 import os
+import resource
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +50,17 @@ def split(tmp_path_factory: pytest.TempPathFactory, images: Images) -> Shards:
     """20 images of noise with the labels 0 … 4, in shards of 8."""
     folder = tmp_path_factory.mktemp("shards") / "train"
     return write_split(folder, images, [n % 5 for n in range(20)])
+
+
+@contextmanager
+def files_end_at(size: int) -> Iterator[None]:
+    """Every file, as on a full disk: what is written behind these many bytes fails."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.fixture(autouse=True)

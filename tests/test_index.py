@@ -18,6 +18,7 @@ from alexnet.index import (
     save_index,
     shuffled,
 )
+from conftest import files_end_at
 
 COUNTS = [1, 2, 3, 10, 101]
 
@@ -101,3 +102,13 @@ def test_a_damaged_index_names_its_mend(tmp_path: Path, index: Index, name: str)
     (tmp_path / name).unlink()
     with pytest.raises(InputError, match="mend: dvc repro -f index"):
         load_index(tmp_path)
+
+
+def test_not_one_byte_is_lost_in_silence(tmp_path: Path, index: Index) -> None:
+    """numpy's own way to write to a file left the last few out where the disk was full."""
+    save_index(index, tmp_path)
+    size = (tmp_path / "val.npy").stat().st_size
+    whole = (tmp_path / "train.npy").stat().st_size
+    for end in (100, size - 1, whole - 4000, whole - 1):
+        with files_end_at(end), pytest.raises(OSError, match="too large"):
+            save_index(index, tmp_path)

@@ -1,8 +1,13 @@
-"""The whole DAG on a tiny miniature, in a clone of its own, by the commands a user gives."""
+"""The whole DAG on a tiny miniature, in a clone of its own, by the commands a user gives.
+
+KILLS=50 pytest -s -k killed_dvc tests/test_pipeline.py ends `dvc repro` so often, in every stage.
+"""
 
 import csv
+import hashlib
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -21,6 +26,7 @@ from PIL import Image
 from alexnet.drawings import draw
 
 ROOT = Path(__file__).parents[1]
+KILLS = int(os.environ.get("KILLS", "1"))
 STAGES = ["index", "resize", "moments", "train", "evaluate", "retrieve", "report"]
 TINY = [  # every kind of odd file in few images, a net of a sixteenth of the width
     ("conf/dataset/miniature.yaml", "classes", 3),
@@ -78,13 +84,10 @@ class Checkout:
 
     def run(self, *command: str, fails: bool = False, **environment: str) -> str:
         """What a command says; it must succeed, or fail where `fails`."""
-        bin_folder = str(Path(sys.executable).parent)
-        env = {k: v for k, v in os.environ.items() if k not in ("DVC_ROOT", "IMAGENET_ROOT")}
-        env["PATH"] = f"{bin_folder}{os.pathsep}{env['PATH']}"
         ran = subprocess.run(
             command,
             cwd=self.folder,
-            env=env | AUTHOR | environment,
+            env=self._environment() | environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -105,6 +108,29 @@ class Checkout:
     def set(self, name: str, key: str, value: object) -> None:
         (old,) = re.findall(rf"^ *{key}: .*$", (self.folder / name).read_text(), re.MULTILINE)
         self.edit(name, old, f"{old.partition(':')[0]}: {value}")
+
+    def start(self, *command: str) -> subprocess.Popen[str]:
+        """Begin a command, in a session of its own."""
+        pipe, together = subprocess.PIPE, subprocess.STDOUT
+        env = self._environment()
+        return subprocess.Popen(
+            command, cwd=self.folder, env=env, stdout=pipe, stderr=together, text=True,
+            start_new_session=True,
+        )  # fmt: skip
+
+    def _environment(self) -> dict[str, str]:
+        bin_folder = str(Path(sys.executable).parent)
+        env = {k: v for k, v in os.environ.items() if k not in ("DVC_ROOT", "IMAGENET_ROOT")}
+        return env | AUTHOR | {"PATH": f"{bin_folder}{os.pathsep}{env['PATH']}"}
+
+    def outputs(self) -> dict[str, str]:
+        """All that was made, dvc.lock too, by the SHA-256 of each file."""
+        made = (path for path in (self.folder / "data").rglob("*") if path.is_file())
+        files = [*made, self.folder / "metrics.json", self.folder / "dvc.lock"]
+        return {
+            str(path.relative_to(self.folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in files
+        }
 
     def stages_run(self, said: str) -> list[str]:
         return re.findall(r"Running stage '(\w+)'", said)
@@ -163,6 +189,81 @@ def test_forced_repro_leaves_the_lock_as_it_was(checkout: Checkout) -> None:
     said = checkout.run("dvc", "repro", "-f")
     assert sorted(checkout.stages_run(said)) == sorted(STAGES)
     assert checkout.run("git", "diff", "dvc.lock", "metrics.json") == ""
+
+
+@pytest.mark.parametrize("number", range(KILLS))
+def test_a_killed_dvc_repro_ends_in_the_same_bytes_when_run_again(
+    checkout: Checkout, number: int
+) -> None:
+    """The stage is killed, or dvc with all that it started, at any moment of a stage or after it.
+
+    The run cache, which would bring the outputs back, is off.
+    """
+    undisturbed, chance = checkout.outputs(), random.Random(number)
+    stage = STAGES[(number + 3) % len(STAGES)]
+    process = checkout.start("dvc", "repro", "--force", "--single-item", stage)
+    assert process.stdout
+    assert any(line.startswith(f"Running stage '{stage}'") for line in process.stdout)
+    _work_for(process.pid, chance.uniform(0, 5))
+    victim = "all" if number % 2 == 0 else "stage"
+    _kill(process.pid, victim, stage)
+    said = process.communicate(timeout=100)[0]
+    print(f"\n{number}: {stage}, {victim}: {process.returncode}", flush=True)
+    assert process.returncode == 0 or victim == "all" or "failed to reproduce" in said
+    assert "Traceback" not in said
+    checkout.run("dvc", "repro", "--no-run-cache")
+    assert checkout.outputs() == undisturbed
+    assert checkout.run("git", "status", "--porcelain") == ""
+
+
+def test_several_dvc_repro_at_once(checkout: Checkout) -> None:
+    """One does the work; DVC refuses the others in a line that names the process at work."""
+    undisturbed = checkout.outputs()
+    command = "dvc", "repro", "--force", "--single-item", "moments"
+    runs = [checkout.start(*command) for _ in range(3)]
+    told = [run.communicate(timeout=300)[0] for run in runs]
+    assert 0 in [run.returncode for run in runs], told
+    for run, said in zip(runs, told, strict=True):
+        assert "Traceback" not in said
+        assert run.returncode == 0 or re.search(r"ERROR: .*(busy|lock)", said), said
+    checkout.run("dvc", "repro")
+    assert checkout.outputs() == undisturbed
+
+
+def _work_for(session: int, seconds: float) -> None:
+    """Let the processes of a session use so much of the processor: as far on a busy machine."""
+    until = _used(session) + seconds * os.sysconf("SC_CLK_TCK")
+    while 0 < _used(session) < until:
+        time.sleep(0.01)
+
+
+def _used(session: int) -> int:
+    """Ticks of the living, and of the dead that they waited for."""
+    return sum(sum(map(int, fields[11:15])) for fields in _processes(session).values())
+
+
+def _processes(session: int) -> dict[int, list[str]]:
+    """The living of a session, each with what /proc tells behind its name."""
+    found = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has ended
+            fields = path.read_text().rpartition(") ")[2].split()
+            if fields[3] == str(session) and fields[0] != "Z":
+                found[int(path.parent.name)] = fields
+    return found
+
+
+def _kill(session: int, victim: str, stage: str) -> None:
+    if victim == "all":
+        with suppress(ProcessLookupError):
+            os.killpg(session, signal.SIGKILL)
+        return
+    for pid in sorted(_processes(session)):
+        with suppress(OSError):
+            command = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+            if command[1:2] == [f"stages/{stage}.py"]:
+                os.kill(pid, signal.SIGKILL)
+                return
 
 
 def test_a_stage_run_by_hand_gives_what_dvc_gave(checkout: Checkout) -> None:

@@ -14,7 +14,7 @@ from alexnet.evaluation import Predictions
 from alexnet.index import ROW, Index, Rows, Synset
 from alexnet.predictions import choose_split, write_predictions
 from alexnet.scoring import likeliest
-from conftest import random_images, write_split
+from conftest import files_end_at, random_images, write_split
 
 NAMES = ["c.JPEG", "a.JPEG", 'd,"ü".JPEG', "b.JPEG"]
 SYNSETS = [Synset(n + 11, f"n{n:08d}", "a word") for n in range(7)]
@@ -90,3 +90,11 @@ def test_the_split_never_looked_at_is_tested(tmp_path: Path, rows: Rows) -> None
     write_split(tmp_path / "none/shards/val", random_images(2), [-1, -1])
     with pytest.raises(InputError, match="val has no image that could be read"):
         choose_split(tmp_path / "none", without, described)
+
+
+def test_not_one_byte_of_the_probabilities_is_lost_in_silence(tmp_path: Path, rows: Rows) -> None:
+    made, synsets = predictions([0, 2, 3], classes=500), SYNSETS * 100
+    write_predictions(tmp_path, made, rows, synsets)
+    size = (tmp_path / "probabilities.npy").stat().st_size
+    with files_end_at(size - 1), pytest.raises(OSError, match="too large"):
+        write_predictions(tmp_path, made, rows, synsets)

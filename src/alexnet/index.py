@@ -83,7 +83,8 @@ def held_out(rows: Rows, fraction: float, seed: int) -> tuple[Rows, Rows]:
 def save_index(index: Index, folder: Path) -> None:
     """Write `<split>.npy`, archives.json and classes.csv into `folder`."""
     for split, rows in index.splits.items():
-        np.save(folder / f"{split}.npy", rows)
+        with (folder / f"{split}.npy").open("w+b") as file:  # "wb" numpy hands to C, which does
+            np.save(file, rows)  # not tell of a disk that is full at the last few bytes
     archives = [{"path": path, "size": size} for path, size in index.archives]
     (folder / "archives.json").write_text(json.dumps(archives, indent=1) + "\n", "utf-8")
     with (folder / "classes.csv").open("w", newline="", encoding="utf-8") as file:
@@ -94,13 +95,20 @@ def save_index(index: Index, folder: Path) -> None:
 
 
 def load_index(folder: Path) -> Index:
-    """What `save_index` wrote, its rows mapped. InputError where it is missing or damaged."""
+    """What `save_index` wrote, its rows mapped.
+
+    Raises InputError where it is missing, damaged, or replaced while it is read.
+    """
     try:
+        place = folder.stat().st_ino
         names = [split for split in SPLITS if split != "test" or (folder / "test.npy").exists()]
         files = {split: folder / f"{split}.npy" for split in names}
         splits = {split: np.load(file, mmap_mode="r") for split, file in files.items()}
         archives = json.loads((folder / "archives.json").read_text(encoding="utf-8"))
-        return Index(splits, [(a["path"], a["size"]) for a in archives], load_synsets(folder))
+        synsets = load_synsets(folder)
+        if folder.stat().st_ino != place:  # some files of the one, some of the other
+            raise ValueError("another took its place while it was read")
+        return Index(splits, [(a["path"], a["size"]) for a in archives], synsets)
     except (OSError, ValueError, EOFError, KeyError, TypeError) as error:
         raise InputError(f"{folder} holds no index: {error!r}", "dvc repro -f index") from None
 

@@ -45,7 +45,8 @@ def write_predictions(
     """
     _write_csv(folder / CSV, predictions, rows)
     if predictions.probabilities is not None:
-        np.save(folder / TABLE, predictions.probabilities.numpy())
+        with (folder / TABLE).open("w+b") as file:  # as in save_index: no byte lost in silence
+            np.save(file, predictions.probabilities.numpy())
     if all(synset.devkit_id for synset in synsets):
         _write_submission(folder / SUBMISSION, predictions, rows, synsets)
 

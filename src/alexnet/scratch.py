@@ -91,11 +91,21 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Have an error of the disk say where: of a failed write Python tells only what."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
+
+
 def write_atomically(path: Path, data: bytes) -> None:
     """Replace `path` by `data`, or leave it as it was; on disk when this returns."""
     beside = path.with_name(f".{path.name}.part")
     try:
-        with beside.open("wb") as file:
+        with _naming(path), beside.open("wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -117,7 +127,8 @@ def replaced(folder: Path) -> Iterator[Path]:
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)
     try:
-        yield new
+        with _naming(folder):
+            yield new
         take_place(new, folder)
     finally:
         shutil.rmtree(new, ignore_errors=True)
@@ -153,7 +164,8 @@ def _sync(path: Path) -> None:
     """Have the disk hold what was written to a file, or which files a folder has."""
     handle = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(handle)
+        with _naming(path):
+            os.fsync(handle)
     finally:
         os.close(handle)
 

@@ -14,6 +14,7 @@ from PIL import Image
 
 from alexnet.btree import tree_of
 from alexnet.errors import InputError
+from alexnet.scratch import write_atomically
 from alexnet.sealed import write_sealed
 from alexnet.shards import SIDE, Labels, Pixels, checksum_of, key_of
 
@@ -60,7 +61,7 @@ def write_manifest(
     """
     file = io.BytesIO()
     np.save(file, labels)
-    (folder / "labels.npy").write_bytes(file.getvalue())
+    write_atomically(folder / "labels.npy", file.getvalue())
     manifest = {
         "pixels": pixels,
         "side": SIDE,

@@ -13,6 +13,7 @@ import io
 import mmap
 import resource
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -133,8 +134,7 @@ class Shards:
         """Read all of a shard again, and tell where it is not as it was written."""
         path, entry = self._path(shard), self.manifest["shards"][shard]
         try:
-            _check_mappable(path, entry)
-            with path.open("rb") as file:
+            with _opened(path, entry) as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             if digest == entry["sha256"]:
                 return
@@ -170,8 +170,7 @@ class Shards:
         """Kept open; with the first call it is known where each of its records lies."""
         if shard not in self._maps:
             path, entry = self._path(shard), self.manifest["shards"][shard]
-            _check_mappable(path, entry)
-            mapped = _map(path)
+            mapped = _map(path, entry)
             for key, start, stop in values_of(mapped, entry["tree"]["page_bytes"]):
                 record = int.from_bytes(key[:KEY_BYTES], "big")
                 self._starts[record], self._stops[record] = start, stop
@@ -192,23 +191,31 @@ def _load_labels(path: Path, checksum: str) -> Labels:
     return labels
 
 
-def _check_mappable(path: Path, entry: dict[str, Any]) -> None:
-    """Raise InputError where LMDB could stumble, which would end the process."""
-    if not path.exists():
-        raise InputError(f"{path} is missing", mend(path))
-    with path.open("rb") as file:
+@contextmanager
+def _opened(path: Path, entry: dict[str, Any]) -> Iterator[io.BufferedReader]:
+    """The file, checked; it stays open, lest another take its place between check and use.
+
+    Raises InputError where its tree would lead astray.
+    """
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing", mend(path)) from None
+    with file:
         size = file.seek(0, io.SEEK_END)
         if size != entry["bytes"]:
             what = f"{path} has {size:,} bytes, its manifest says {entry['bytes']:,}"
             raise InputError(what, mend(path))
         if not is_whole(file, entry["tree"]):
             raise InputError(f"{path} is damaged in the pages that lead to its records", mend(path))
+        file.seek(0)
+        yield file
 
 
-def _map(path: Path) -> mmap.mmap:
+def _map(path: Path, entry: dict[str, Any]) -> mmap.mmap:
     """The file in memory, for as long as anything refers to it: pictures are views of it."""
     try:
-        with path.open("rb") as file:
+        with _opened(path, entry) as file:
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except OSError as error:
         raise InputError(f"{path} cannot be mapped: {error}", "ulimit -n 65536") from None
