@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from alexnet.index import ROW, Index, Rows, Synset, save_index
+from alexnet.index import ROW, Index, Rows, Synset, load_index, save_index
 from alexnet.resizing import Job, shard_jobs
 from alexnet.sharding import RECORDS_A_SHARD
 
@@ -31,10 +31,10 @@ def write_raw(photos: Sequence[bytes], folder: Path, count: int) -> Rows:
 
 def jobs(folder: Path, into: Path, count: int, records: int = RECORDS_A_SHARD) -> list[Job]:
     """The jobs of the resize stage that write what `write_raw` left in `folder` to `into`."""
-    (into / SPLIT).mkdir(parents=True)
+    (into / "shards" / SPLIT).mkdir(parents=True)
     return shard_jobs(
         into,
-        count,
+        load_index(folder / "index").splits[SPLIT][:count],
         records,
         index=folder / "index",
         root=folder,

@@ -28,7 +28,7 @@ def main(config: Config) -> None:
         for split, rows in index.splits.items():
             jobs = resizing.shard_jobs(
                 work,
-                len(rows),
+                rows,
                 index=folder,
                 root=root,
                 split=split,

@@ -110,8 +110,9 @@ def raw_images(folder: Path) -> None:
 
 
 def jobs_of(folder: Path, first: int = 0) -> list[resizing.Job]:
+    rows = load_index(folder / "index").splits["train"]
     jobs = resizing.shard_jobs(
-        folder / "work", 5, records=3, index=folder / "index", root=folder / "photos",
+        folder / "work", rows, records=3, index=folder / "index", root=folder / "photos",
         split="train", resample="bicubic", pixels="raw", apply_exif=True, on_error="skip",
     )  # fmt: skip
     return jobs[first:]

@@ -32,7 +32,7 @@ def main() -> None:
     executor = EXECUTORS[sys.argv[4]](sys.argv[5])
     rows = load_index(index).splits["train"]
     jobs = resizing.shard_jobs(
-        work, len(rows), records=8, index=index, root=root, split="train", resample="bicubic",
+        work, rows, records=8, index=index, root=root, split="train", resample="bicubic",
         pixels="raw", apply_exif=True, on_error="skip",
     )  # fmt: skip
     with locked(work / "lock"), workers(executor) as pool:

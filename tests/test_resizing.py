@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -64,7 +65,21 @@ def jobs_of(root: Path, work: Path, **how: Any) -> list[Job]:
         save_index(read_index(root, "folder", seed=1, held_out=0.5), folder)
     where = {"root": root, "index": folder, "split": "train"}
     (work / "shards/train").mkdir(parents=True, exist_ok=True)
-    return shard_jobs(work, 12, records=3, **where, **HOW | how)
+    return shard_jobs(work, load_index(folder).splits["train"], records=3, **where, **HOW | how)
+
+
+def test_an_index_that_took_the_place_of_the_one_that_was_read_is_refused(
+    root: Path, tmp_path: Path
+) -> None:
+    """Its rows in shards beside the labels of the other would be a mixture of both."""
+    job = jobs_of(root, tmp_path)[1]
+    index = load_index(job.index)
+    other = index.splits | {"train": index.splits["train"][::-1]}
+    (tmp_path / "index").mkdir()
+    save_index(replace(index, splits=other), tmp_path / "index")
+    with pytest.raises(InputError, match=r"index was replaced while it was read; mend: dvc repro"):
+        resize_shard(replace(job, index=tmp_path / "index"))
+    assert not job.path.exists()
 
 
 @pytest.fixture(scope="module")

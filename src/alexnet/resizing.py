@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import xxhash
 
 from alexnet.archives import read_image
 from alexnet.errors import InputError
@@ -28,6 +29,7 @@ class Job:
     """One shard to write: rows `first` … of an index's split, and how, as conf/dataset says.
 
     It names the index instead of holding it: a job is sent to a worker, of which there may be many.
+    `rows`: their checksum, since another index may have taken its place by then.
     """
 
     path: Path
@@ -36,19 +38,25 @@ class Job:
     split: str
     first: int
     count: int
+    rows: str
     resample: str
     pixels: str
     apply_exif: bool
     on_error: str
 
 
-def shard_jobs(work: Path, rows: int, records: int = RECORDS_A_SHARD, **how: Any) -> list[Job]:
+def shard_jobs(work: Path, rows: Rows, records: int = RECORDS_A_SHARD, **how: Any) -> list[Job]:
     """The jobs that write a split's rows into `work`/shards/<split>; `how`: Job's other fields."""
     split = work / "shards" / how["split"]
     return [
-        Job(split / f"{n:05d}.lmdb", first=first, count=min(records, rows - first), **how)
-        for n, first in enumerate(range(0, rows, records))
+        Job(split / f"{n:05d}.lmdb", first=first, count=len(some), rows=_checksum(some), **how)
+        for n, first in enumerate(range(0, len(rows), records))
+        for some in [rows[first : first + records]]
     ]
+
+
+def _checksum(rows: Rows) -> str:
+    return xxhash.xxh3_64_hexdigest(rows.tobytes())
 
 
 def resize(pool: Executor, jobs: list[Job], done: Callable[[int], None]) -> None:
@@ -132,6 +140,8 @@ def _squares(job: Job, odd: Ledger) -> Iterator[tuple[int, Pixels]]:
     """Each readable image of the job with its record number; what was odd goes to `odd`."""
     index = load_index(job.index)
     rows = index.splits[job.split][job.first : job.first + job.count]
+    if _checksum(rows) != job.rows:
+        raise InputError(f"{job.index} was replaced while it was read", "dvc repro")
     for record, row in enumerate(rows, job.first):
         name = bytes(row["name"]).decode(errors="replace")
         archive = index.archives[row["archive"]][0]
