@@ -1,5 +1,6 @@
 """Rows, the seeded held-out part, and what is saved is what is loaded."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -100,4 +101,24 @@ def test_a_damaged_index_names_its_mend(tmp_path: Path, index: Index, name: str)
         load_index(tmp_path)
     (tmp_path / name).unlink()
     with pytest.raises(InputError, match="mend: dvc repro -f index"):
+        load_index(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("train.npy", lambda whole: whole.replace(b"}", b"(")),  # no Python words: a TokenError
+        ("train.npy", lambda whole: whole.replace(b"'<i4'", b"'<f4'")),
+        ("archives.json", lambda _: b'[{"path": ["a"], "size": 1e999}]'),
+        ("classes.csv", lambda whole: whole + b"9,9\n"),
+    ],
+)
+def test_no_damage_to_an_index_is_a_traceback(
+    index: Index, tmp_path: Path, name: str, data: Callable[[bytes], bytes]
+) -> None:
+    save_index(index, tmp_path)
+    whole = (tmp_path / name).read_bytes()
+    assert data(whole) != whole
+    (tmp_path / name).write_bytes(data(whole))
+    with pytest.raises(InputError, match=r"holds no index.*mend: dvc repro -f index"):
         load_index(tmp_path)
