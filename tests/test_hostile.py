@@ -127,6 +127,7 @@ TOUCH = {"_target_": "shutil.copyfile", "src": __file__, "dst": "escaped"}
         THREADS | {"initializer": {"_target_": "os.mkdir", "_partial_": True}},
         THREADS | {"more": [[TOUCH]]},
         THREADS | {"_partial_": True},
+        THREADS | {"initializer": "${oc.create:'{_target_: os.mkdir, path: escaped}'}"},
         {"_target_": "no.such.Pool"},
         {"_target_": 3},
         {},
@@ -176,6 +177,9 @@ def test_hydras_own_parts_cannot_be_changed(copy: Path) -> None:
     for line in [*lines, "hydra.launcher._target_=os.mkdir", "hydra/job_logging=default"]:
         with pytest.raises(InputError, match=r"hydra\.\w+ is changed.*mend: "):
             as_a_stage([line])
+    for flag in ("--config-path", "--config-dir", "--config-name"):
+        with pytest.raises(InputError, match="leave out --config"):
+            as_a_stage([flag, "x"])
     params = (copy / "params.yaml").read_text()
     for key in ("hydra: {callbacks: {x: {_target_: os.mkdir, path: escaped}}}", "defaults: []"):
         (copy / "params.yaml").write_text(f"{params}\n{key}\n")

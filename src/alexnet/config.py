@@ -75,6 +75,8 @@ def _refuse_calls(part: Any) -> None:
         made = get_class(str(part["_target_"]))
         if not all(callable(getattr(made, method, None)) for method in POOL):
             raise ValueError(f"{part['_target_']} is no executor: it lacks {', '.join(POOL)}")
+    if isinstance(part, str) and "${" in part:  # it would be looked up once more, in the making
+        raise ValueError(f"{part} is looked up too late")
     if isinstance(part, dict | list):
         for inner in part.values() if isinstance(part, dict) else part:
             _refuse_calls(inner)
@@ -92,7 +94,7 @@ def stage(main: Callable[[Config], None]) -> Callable[[], None]:
             os.chdir(CHECKOUT)
             sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
             _store(_params())
-            _check_own(get_args_parser().parse_args().overrides)
+            _check_own(sys.argv[1:])
             hydra.main(str(CHECKOUT / "conf"), "params", version_base="1.3")(job)()
 
     def job(composed: DictConfig) -> None:
@@ -189,9 +191,12 @@ def _check_yaml(path: Path) -> None:
         raise InputError(f"{path} cannot be read: {error}", f"git checkout {path}") from None
 
 
-def _check_own(overrides: list[str]) -> None:
+def _check_own(line: list[str]) -> None:
     """Raise InputError where Hydra's own parts are not Hydra's: there `_target_` is for nobody."""
-    told = _composed(overrides).hydra
+    asked = get_args_parser().parse_args(line)
+    if asked.config_path or asked.config_dir or asked.config_name:
+        raise InputError("values come from params.yaml and conf/ alone", "leave out --config-…")
+    told = _composed(asked.overrides).hydra
     with initialize(None, version_base="1.3"):
         own = compose("hydra_alone", return_hydra_config=True).hydra
     for part in HYDRA:

@@ -1,11 +1,11 @@
 """The devkits of ILSVRC: classes and validation ground truth, read; the miniature's, written."""
 
 import gzip
-import io
 import tarfile
 import zlib
+from io import BufferedIOBase, BytesIO
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import scipy.io
@@ -116,9 +116,9 @@ def read_truth(path: Path, name: str, classes: int) -> list[int]:
 
 def _whole(value: Value) -> int:
     """A whole number where one stands. Raises ValueError."""
-    if not isinstance(value, np.ndarray) or value.size != 1 or value.item() != int(value.item()):
+    if not isinstance(value, np.ndarray) or value.size != 1 or not (value == np.floor(value)).all():
         raise ValueError(f"{str(value)[:40]!r} is no whole number")
-    return int(value.item())
+    return int(value.astype(np.float64)[0])
 
 
 def _file(path: Path, name: str) -> bytes:
@@ -129,13 +129,13 @@ def _file(path: Path, name: str) -> bytes:
             return _bounded(loose)
     with gzip.open(path) as packed:
         whole = _bounded(packed)  # to its end, where gzip's checksum is
-    for member in members(io.BytesIO(whole), path, len(whole)):
+    for member in members(BytesIO(whole), path, len(whole)):
         if member.isreg() and member.name.endswith(f"/data/{name}"):
             return whole[member.offset_data : member.offset_data + member.size]
     raise KeyError(f"no data/{name} in it")
 
 
-def _bounded(file: IO[bytes]) -> bytes:
+def _bounded(file: BufferedIOBase) -> bytes:
     data = file.read(MOST_BYTES + 1)
     if len(data) > MOST_BYTES:
         raise ValueError(f"it holds more than {MOST_BYTES >> 20} MiB")
@@ -149,12 +149,12 @@ def write_devkit(path: Path, classes: int, train_per_class: int, truth: list[int
         "data/meta.mat": _meta(classes, train_per_class),
         f"data/{TRUTH}": "".join(f"{label + 1}\n" for label in truth).encode(),
     }
-    file = io.BytesIO()
+    file = BytesIO()
     with tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for name, data in members.items():
             member = tarfile.TarInfo(f"{KIT}/{name}")
             member.size = len(data)
-            tar.addfile(member, io.BytesIO(data))
+            tar.addfile(member, BytesIO(data))
     path.write_bytes(gzip.compress(file.getvalue(), mtime=0))
 
 
@@ -164,7 +164,7 @@ def _meta(classes: int, train_per_class: int) -> bytes:
     rows = _synsets(classes, train_per_class)
     table = np.empty((len(rows), 1), dtype=[(field, object) for field in fields.split()])
     table[:, 0] = rows
-    file = io.BytesIO()
+    file = BytesIO()
     scipy.io.savemat(file, {"synsets": table})
     return b"MATLAB 5.0 MAT-file".ljust(116) + file.getvalue()[116:]
 
