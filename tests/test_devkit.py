@@ -46,7 +46,7 @@ def test_no_damage_is_a_traceback(kit: Path) -> None:
             read_devkit(kit)
     for length in range(0, len(whole), 97):
         kit.write_bytes(whole[:length])
-        with pytest.raises(InputError, match="download the devkit again"):
+        with pytest.raises(InputError, match=r"download (it|the devkit) again"):
             read_devkit(kit)
 
 

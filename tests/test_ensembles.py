@@ -92,9 +92,11 @@ def test_a_member_that_is_none_is_refused(tmp_path: Path) -> None:
     np.save(two / "probabilities.npy", np.zeros((3, CLASSES), np.float32))
     with pytest.raises(InputError, match=r"b is no evaluation: .*has 40 images"):
         ensemble([one, two], "5 CNNs")
-    (two / "probabilities.npy").write_bytes(b"\x93NUMPY")
-    with pytest.raises(InputError, match="b is no evaluation"):
-        ensemble([one, two], "5 CNNs")
+    whole = (one / "probabilities.npy").read_bytes()
+    for damaged in (b"\x93NUMPY", whole.replace(b"}", b"("), whole.replace(b"{", b"  \n {")):
+        (two / "probabilities.npy").write_bytes(damaged)
+        with pytest.raises(InputError, match="b is no evaluation"):
+            ensemble([one, two], "5 CNNs")
     shutil.rmtree(two)
     with pytest.raises(InputError, match=r"b/result\.json is no result"):
         ensemble([one, two], "5 CNNs")

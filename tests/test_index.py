@@ -1,5 +1,6 @@
 """Rows, the seeded held-out part, and what is saved is what is loaded."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -112,3 +113,23 @@ def test_not_one_byte_is_lost_in_silence(tmp_path: Path, index: Index) -> None:
     for end in (100, size - 1, whole - 4000, whole - 1):
         with files_end_at(end), pytest.raises(OSError, match="too large"):
             save_index(index, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("train.npy", lambda whole: whole.replace(b"}", b"(")),  # no Python words: a TokenError
+        ("train.npy", lambda whole: whole.replace(b"'<i4'", b"'<f4'")),
+        ("archives.json", lambda _: b'[{"path": ["a"], "size": 1e999}]'),
+        ("classes.csv", lambda whole: whole + b"9,9\n"),
+    ],
+)
+def test_no_damage_to_an_index_is_a_traceback(
+    index: Index, tmp_path: Path, name: str, data: Callable[[bytes], bytes]
+) -> None:
+    save_index(index, tmp_path)
+    whole = (tmp_path / name).read_bytes()
+    assert data(whole) != whole
+    (tmp_path / name).write_bytes(data(whole))
+    with pytest.raises(InputError, match=r"holds no index.*mend: dvc repro -f index"):
+        load_index(tmp_path)

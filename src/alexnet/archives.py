@@ -1,5 +1,6 @@
 """The raw data set, where the index says it lies: one image's bytes back. Nothing is unpacked."""
 
+import errno
 import os
 import shutil
 from collections.abc import Mapping
@@ -46,7 +47,7 @@ def _drawn(root: str, seed: int, counts: Mapping[str, int]) -> Path:
 def check_unchanged(root: Path, archives: list[tuple[str, int]]) -> None:
     """Raise InputError where an archive is missing or no longer of the size indexed."""
     for path, size in archives:
-        if not (root / path).exists() or _size(root / path) != size:
+        if _size(root / path) != size:
             raise InputError(
                 f"{root / path} is not what was indexed ({size:,} bytes then)",
                 "dvc repro -f index",
@@ -56,10 +57,14 @@ def check_unchanged(root: Path, archives: list[tuple[str, int]]) -> None:
 def read_image(root: Path, archives: list[tuple[str, int]], row: Any) -> bytes:
     """The bytes of the image file that an index row stands for; CIFAR-10's planes as a PPM.
 
-    Raises InputError where the archive ends before the image does.
+    Raises InputError where the row points to nothing, or the archive ends before the image does.
     """
+    if not (0 <= row["archive"] < len(archives) and row["offset"] >= 0 and row["size"] >= 0):
+        raise InputError(f"the row of {bytes(row['name'])!r} is damaged", "dvc repro -f index")
     path = file_of(root, archives, row)
     with path.open("rb") as file:
+        if row["size"] > os.fstat(file.fileno()).st_size:  # read would take memory for it all
+            raise InputError(f"{path} ends inside {bytes(row['name'])!r}", "dvc repro -f index")
         file.seek(row["offset"])
         data: bytes = file.read(row["size"])
     if len(data) != row["size"]:
@@ -93,4 +98,12 @@ def files_in(folder: Path) -> dict[str, int]:
 
 
 def _size(path: Path) -> int:
-    return sum(files_in(path).values()) if path.is_dir() else path.stat().st_size
+    """Of a file, or of all in a folder; −1 where there is neither, nor can be by that name."""
+    try:
+        return sum(files_in(path).values()) if path.is_dir() else path.stat().st_size
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return -1
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return -1
+        raise

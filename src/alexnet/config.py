@@ -16,14 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import hydra
-from hydra import compose, initialize_config_dir
+import yaml
+from hydra import compose, initialize, initialize_config_dir
+from hydra._internal.utils import get_args_parser
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
-from hydra.utils import instantiate
+from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
 from alexnet.errors import InputError
 from alexnet.schema import Config as Config
@@ -32,17 +33,23 @@ from alexnet.workers import follow_parent
 
 PRESETS = ("dataset", "model", "recipe")
 GROUPS = (*PRESETS, "executor", "launcher")
+POOL = ("submit", "map", "shutdown")  # what a class must have for `_target_` to name it
+# parts of Hydra's own configuration by which it would call, or write to, whatever they name
+HYDRA = ("callbacks", "hydra_logging", "job_logging", "launcher", "sweeper", "run", "output_subdir")
+WRONG = (HydraException, OmegaConfBaseException, yaml.YAMLError, UnicodeError, RecursionError)
+MOST_DEPTH, MOST_BYTES = 20, 1 << 20  # of a YAML file
 
 
 @contextmanager
 def workers(executor: dict[str, Any]) -> Iterator[Executor]:
     """The pool that conf/executor names: any class with the concurrent.futures API.
 
-    Raises InputError where it cannot be had, or is lost with its work undone.
+    Raises InputError where it cannot be had, is none, or is lost with its work undone.
     """
     name = str(executor.get("_target_"))
     ours = {"initializer": follow_parent} if name.startswith("concurrent.futures.") else {}
     try:
+        _refuse_calls({"_target_": None} | executor)
         pool = instantiate(executor, **ours)
     except Exception as error:
         words = str(error.__cause__ or error).partition("full_key")[0]
@@ -57,6 +64,24 @@ def workers(executor: dict[str, Any]) -> Iterator[Executor]:
         raise InputError(what, "run again: what is finished is kept") from None
 
 
+def _refuse_calls(part: Any) -> None:
+    """Raise ValueError where a `_target_` in it, at any depth, names something else than a pool.
+
+    Looked at before anything is called; to look, its module is imported.
+    """
+    if isinstance(part, dict) and part.get("_partial_"):
+        raise ValueError("an executor is made whole, not _partial_")
+    if isinstance(part, dict) and "_target_" in part:
+        made = get_class(str(part["_target_"]))
+        if not all(callable(getattr(made, method, None)) for method in POOL):
+            raise ValueError(f"{part['_target_']} is no executor: it lacks {', '.join(POOL)}")
+    if isinstance(part, str) and "${" in part:  # it would be looked up once more, in the making
+        raise ValueError(f"{part} is looked up too late")
+    if isinstance(part, dict | list):
+        for inner in part.values() if isinstance(part, dict) else part:
+            _refuse_calls(inner)
+
+
 def stage(main: Callable[[Config], None]) -> Callable[[], None]:
     """Run `main` on the configuration composed from params.yaml, conf/ and the command line.
 
@@ -69,6 +94,7 @@ def stage(main: Callable[[Config], None]) -> Callable[[], None]:
             os.chdir(CHECKOUT)
             sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
             _store(_params())
+            _check_own(sys.argv[1:])
             hydra.main(str(CHECKOUT / "conf"), "params", version_base="1.3")(job)()
 
     def job(composed: DictConfig) -> None:
@@ -87,13 +113,21 @@ def stage(main: Callable[[Config], None]) -> Callable[[], None]:
 def load_config(overrides: list[str]) -> Config:
     """What a stage would be told, for a command that is none. Raises InputError."""
     os.chdir(CHECKOUT)
-    _store(_params())
     try:
-        with initialize_config_dir(str(CHECKOUT / "conf"), version_base="1.3"):
-            return _typed(compose("params", overrides))
-    except (HydraException, OmegaConfBaseException) as error:
+        _store(_params())
+        return _typed(_composed(overrides))
+    except WRONG as error:
         mend = "name a parameter of params.yaml or conf/, with a value of its type"
         raise InputError(_first_words(error), mend) from None
+
+
+def _composed(overrides: list[str]) -> DictConfig:
+    """With Hydra's own part; nothing that any of it names is called yet."""
+    try:
+        with initialize_config_dir(str(CHECKOUT / "conf"), version_base="1.3"):
+            return compose("params", overrides, return_hydra_config=True)
+    except (AssertionError, RecursionError) as error:  # Hydra's, of what it was given
+        raise HydraException(f"{' '.join(overrides)} cannot be composed: {error!r}") from None
 
 
 def _typed(composed: DictConfig) -> Config:
@@ -113,7 +147,7 @@ def errors_in_one_line() -> Iterator[None]:
         yield
     except InputError as error:
         sys.exit(f"error: {error}")
-    except (HydraException, OmegaConfBaseException) as error:
+    except WRONG as error:
         sys.exit(f"error: {InputError(_first_words(error), _mend())}")
     except OSError as error:
         where = f", {error.filename}" if error.filename else ""
@@ -123,16 +157,51 @@ def errors_in_one_line() -> Iterator[None]:
 
 
 def _params() -> dict[str, Any]:
+    for path in (Path("params.yaml"), *sorted(Path("conf").glob("*/*.yaml"))):
+        _check_yaml(path)
+    params: Any = OmegaConf.to_container(OmegaConf.load("params.yaml"))
+    mend = "git checkout params.yaml"
+    if not isinstance(params, dict):
+        raise InputError("params.yaml holds no names and values", mend)
+    if lacking := [group for group in GROUPS if group not in params]:
+        raise InputError(f"params.yaml lacks {', '.join(lacking)}", mend)
+    for group in GROUPS:  # a name, and not a path that leads out of conf/
+        if not re.fullmatch(r"[\w.-]+", str(params[group])):
+            raise InputError(f"params.yaml: {group} is {params[group]!r}, no name", mend)
+    if strange := params.keys() & {"hydra", "defaults"}:
+        raise InputError(f"params.yaml: {min(strange)} is none of ours", mend)
+    return params
+
+
+def _check_yaml(path: Path) -> None:
+    """Raise InputError where a file is damaged, or such that reading it would take up the memory.
+
+    An alias (*name) stands for a value that may hold more of them: a few lines make millions.
+    """
+    depth = 0
     try:
-        params = OmegaConf.to_container(OmegaConf.load("params.yaml"))
-    except (OSError, ValueError, YAMLError) as error:
-        raise InputError(
-            f"params.yaml cannot be read: {error}", "git checkout params.yaml"
-        ) from None
-    lacking = [group for group in GROUPS if group not in params]  # type: ignore[operator]
-    if lacking:
-        raise InputError(f"params.yaml lacks {', '.join(lacking)}", "git checkout params.yaml")
-    return params  # type: ignore[return-value]
+        if path.stat().st_size > MOST_BYTES:
+            raise ValueError(f"it has more than {MOST_BYTES:,} bytes")
+        for event in yaml.parse(path.read_text("utf-8"), yaml.SafeLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if isinstance(event, yaml.AliasEvent) or depth > MOST_DEPTH:
+                raise ValueError(f"an alias, or more than {MOST_DEPTH} levels: {event.start_mark}")
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise InputError(f"{path} cannot be read: {error}", f"git checkout {path}") from None
+
+
+def _check_own(line: list[str]) -> None:
+    """Raise InputError where Hydra's own parts are not Hydra's: there `_target_` is for nobody."""
+    asked = get_args_parser().parse_args(line)
+    if asked.config_path or asked.config_dir or asked.config_name:
+        raise InputError("values come from params.yaml and conf/ alone", "leave out --config-…")
+    told = _composed(asked.overrides).hydra
+    with initialize(None, version_base="1.3"):
+        own = compose("hydra_alone", return_hydra_config=True).hydra
+    for part in HYDRA:
+        if told[part] != own[part]:
+            raise InputError(f"hydra.{part} is changed, which no parameter may", _mend())
 
 
 def _store(params: dict[str, Any]) -> None:
@@ -143,6 +212,7 @@ def _store(params: dict[str, Any]) -> None:
     store.store("schema", Config)
     defaults = ["schema", *groups, *quiet, "_self_"]
     store.store("params", {"defaults": defaults, "hydra": here, **params})
+    store.store("hydra_alone", {"defaults": [*quiet, "_self_"], "hydra": here})
 
 
 def _first_words(error: Exception) -> str:

@@ -1,9 +1,9 @@
 """The devkits of ILSVRC: classes and validation ground truth, read; the miniature's, written."""
 
 import gzip
-import io
 import tarfile
 import zlib
+from io import BufferedIOBase, BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,14 @@ import scipy.io
 from alexnet.drawn_classes import CLASSES
 from alexnet.errors import InputError
 from alexnet.index import Synset
+from alexnet.matlab import Value, read_table
+from alexnet.tars import members
 
 KIT = "ILSVRC2012_devkit_t12"
 TRUTH = "ILSVRC2012_validation_ground_truth.txt"
+AGAIN = "download the devkit again"
+MOST_BYTES = 256 << 20  # of all its files, unzipped; ImageNet's has a tenth of that
+DAMAGE = (OSError, EOFError, zlib.error, KeyError, ValueError, OverflowError)
 README = """A small ILSVRC-2012, drawn by this project: not ImageNet's images, but its layout.
 data/meta.mat: synsets; classes have ILSVRC2012_ID 1, 2, … and no children, inner synsets follow.
 data/ILSVRC2012_validation_ground_truth.txt: the ILSVRC2012_ID of each validation image, in order.
@@ -77,20 +82,20 @@ def read_devkit(path: Path, year: int = 2012) -> tuple[list[Synset], list[int], 
     `path`: the devkit's tar.gz, or a folder that holds its two files, there or under data/.
     Raises InputError where it is damaged or its ids have gaps.
     """
-    again = "download the devkit again"
     try:
-        meta = scipy.io.loadmat(io.BytesIO(_file(path, "meta.mat")), squeeze_me=True)
+        rows = read_table(_file(path, "meta.mat"), "synsets")
         # the leaves come first, with ids 1 … n; the inner nodes of the hierarchy have children
-        leaves = [s for s in np.atleast_1d(meta["synsets"]) if int(s["num_children"]) == 0]
-        leaves.sort(key=lambda s: int(s[f"ILSVRC{year}_ID"]))
+        leaves = [row for row in rows if _whole(row["num_children"]) == 0]
+        leaves.sort(key=lambda row: _whole(row[f"ILSVRC{year}_ID"]))
         synsets = [
-            Synset(int(s[f"ILSVRC{year}_ID"]), str(s["WNID"]), str(s["words"])) for s in leaves
+            Synset(_whole(row[f"ILSVRC{year}_ID"]), str(row["WNID"]), str(row["words"]))
+            for row in leaves
         ]
-        counts = [int(s["num_train_images"]) for s in leaves]
-    except Exception as error:  # scipy raises whatever a damaged byte leads it to
-        raise InputError(f"{path} cannot be read: {error!r}", again) from None
-    if [s.devkit_id for s in synsets] != list(range(1, len(synsets) + 1)):
-        raise InputError(f"{path}: the ids of its classes have gaps", again)
+        counts = [_whole(row["num_train_images"]) for row in leaves]
+    except DAMAGE as error:
+        raise InputError(f"{path} cannot be read: {error!r}", AGAIN) from None
+    if not synsets or [s.devkit_id for s in synsets] != list(range(1, len(synsets) + 1)):
+        raise InputError(f"{path}: the ids of its classes have gaps", AGAIN)
     truth = read_truth(path, f"ILSVRC{year}_validation_ground_truth.txt", len(synsets))
     return synsets, truth, counts
 
@@ -100,28 +105,41 @@ def read_truth(path: Path, name: str, classes: int) -> list[int]:
 
     Raises InputError where it is missing, damaged or names a class that is none.
     """
-    again = "download the devkit again"
     try:
         truth = [int(line) for line in _file(path, name).split()]
-    except (OSError, EOFError, zlib.error, tarfile.TarError, KeyError, ValueError) as error:
-        raise InputError(f"{path} cannot be read: {error!r}", again) from None
+    except DAMAGE as error:
+        raise InputError(f"{path} cannot be read: {error!r}", AGAIN) from None
     if not truth or not 1 <= min(truth) <= max(truth) <= classes:
-        raise InputError(f"{path}: the ground truth names classes that are none", again)
+        raise InputError(f"{path}: the ground truth names classes that are none", AGAIN)
     return [devkit_id - 1 for devkit_id in truth]
+
+
+def _whole(value: Value) -> int:
+    """A whole number where one stands. Raises ValueError."""
+    if not isinstance(value, np.ndarray) or value.size != 1 or not (value == np.floor(value)).all():
+        raise ValueError(f"{str(value)[:40]!r} is no whole number")
+    return int(value.astype(np.float64)[0])
 
 
 def _file(path: Path, name: str) -> bytes:
     """One file of the devkit's tar.gz, or of the folder `path`, there or under data/."""
     if path.is_dir():
         inside = path / "data" / name
-        return (inside if inside.exists() else path / name).read_bytes()
-    with tarfile.open(fileobj=io.BytesIO(gzip.decompress(path.read_bytes()))) as tar:
-        for member in tar:
-            if member.isfile() and member.name.endswith(f"/data/{name}"):
-                file = tar.extractfile(member)
-                assert file is not None
-                return file.read()
+        with (inside if inside.exists() else path / name).open("rb") as loose:
+            return _bounded(loose)
+    with gzip.open(path) as packed:
+        whole = _bounded(packed)  # to its end, where gzip's checksum is
+    for member in members(BytesIO(whole), path, len(whole)):
+        if member.isreg() and member.name.endswith(f"/data/{name}"):
+            return whole[member.offset_data : member.offset_data + member.size]
     raise KeyError(f"no data/{name} in it")
+
+
+def _bounded(file: BufferedIOBase) -> bytes:
+    data = file.read(MOST_BYTES + 1)
+    if len(data) > MOST_BYTES:
+        raise ValueError(f"it holds more than {MOST_BYTES >> 20} MiB")
+    return data
 
 
 def write_devkit(path: Path, classes: int, train_per_class: int, truth: list[int]) -> None:
@@ -131,12 +149,12 @@ def write_devkit(path: Path, classes: int, train_per_class: int, truth: list[int
         "data/meta.mat": _meta(classes, train_per_class),
         f"data/{TRUTH}": "".join(f"{label + 1}\n" for label in truth).encode(),
     }
-    file = io.BytesIO()
+    file = BytesIO()
     with tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for name, data in members.items():
             member = tarfile.TarInfo(f"{KIT}/{name}")
             member.size = len(data)
-            tar.addfile(member, io.BytesIO(data))
+            tar.addfile(member, BytesIO(data))
     path.write_bytes(gzip.compress(file.getvalue(), mtime=0))
 
 
@@ -146,7 +164,7 @@ def _meta(classes: int, train_per_class: int) -> bytes:
     rows = _synsets(classes, train_per_class)
     table = np.empty((len(rows), 1), dtype=[(field, object) for field in fields.split()])
     table[:, 0] = rows
-    file = io.BytesIO()
+    file = BytesIO()
     scipy.io.savemat(file, {"synsets": table})
     return b"MATLAB 5.0 MAT-file".ljust(116) + file.getvalue()[116:]
 

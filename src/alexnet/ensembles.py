@@ -4,6 +4,7 @@ import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,9 @@ from alexnet.evaluation import Predictions, counts_of
 from alexnet.predictions import CSV, TABLE
 from alexnet.results import RUN, Result, read_result, result_of
 from alexnet.scoring import likeliest
+
+# numpy reads the header of a table as Python's words: damaged, it may be none
+DAMAGE = (OSError, ValueError, EOFError, KeyError, TypeError, csv.Error, SyntaxError, TokenError)
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ def load_member(folder: Path) -> Member:
         probabilities = np.load(folder / TABLE, mmap_mode="r")
         if probabilities.shape != (len(images), result["run"]["classes"]):
             raise ValueError(f"{TABLE} is {probabilities.shape}, {CSV} has {len(images)} images")
-    except (OSError, ValueError, EOFError, KeyError, TypeError) as error:
+    except DAMAGE as error:
         raise InputError(f"{folder} is no evaluation: {error}", "dvc repro -f evaluate") from None
     return Member(folder, result, images, probabilities)
 

@@ -5,6 +5,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 import numpy.typing as npt
@@ -103,14 +104,25 @@ def load_index(folder: Path) -> Index:
         place = folder.stat().st_ino
         names = [split for split in SPLITS if split != "test" or (folder / "test.npy").exists()]
         files = {split: folder / f"{split}.npy" for split in names}
-        splits = {split: np.load(file, mmap_mode="r") for split, file in files.items()}
+        splits = {split: _mapped(file) for split, file in files.items()}
         archives = json.loads((folder / "archives.json").read_text(encoding="utf-8"))
+        sizes = [(str(a["path"]), int(a["size"])) for a in archives]
         synsets = load_synsets(folder)
         if folder.stat().st_ino != place:  # some files of the one, some of the other
             raise ValueError("another took its place while it was read")
-        return Index(splits, [(a["path"], a["size"]) for a in archives], synsets)
-    except (OSError, ValueError, EOFError, KeyError, TypeError) as error:
+        return Index(splits, sizes, synsets)
+    except (OSError, ValueError, EOFError, KeyError, TypeError, OverflowError) as error:
         raise InputError(f"{folder} holds no index: {error!r}", "dvc repro -f index") from None
+
+
+def _mapped(path: Path) -> Rows:
+    try:
+        rows: Rows = np.load(path, mmap_mode="r")
+    except (SyntaxError, TokenError) as error:  # numpy reads the header as Python's words
+        raise ValueError(f"{path.name}: {error}") from None
+    if rows.dtype != ROW or rows.ndim != 1:
+        raise ValueError(f"{path.name} is no table of images")
+    return rows
 
 
 def load_synsets(folder: Path) -> list[Synset]:
@@ -120,6 +132,8 @@ def load_synsets(folder: Path) -> list[Synset]:
             rows = csv.DictReader(file)
             if rows.fieldnames != COLUMNS:
                 raise KeyError(f"columns {rows.fieldnames}")
-            return [Synset(int(row["devkit_id"]), row["wnid"], row["words"]) for row in rows]
+            return [
+                Synset(int(row["devkit_id"]), row["wnid"], row["words"] + "") for row in rows
+            ]  # a row cut short holds None, to which nothing can be added
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
         raise InputError(f"{folder} holds no index: {error!r}", "dvc repro -f index") from None

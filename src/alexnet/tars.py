@@ -11,6 +11,24 @@ from alexnet.errors import InputError
 from alexnet.index import File
 
 AGAIN = "download it again"
+NOTES = (  # members that hold not a file but a name or more about the next one
+    *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
+    *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
+)
+SHOWN = 100  # characters of a name, in words
+MOST_NOTES = 1 << 20  # bytes of one: tarfile reads it whole
+
+
+class _Member(tarfile.TarInfo):
+    """A member none of whose notes takes memory, or time, beyond what a file's name needs."""
+
+    def _proc_member(self, tar: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.type == tarfile.GNUTYPE_SPARSE:
+            raise tarfile.ReadError(f"{self.name[:80]!r} is sparse")
+        if self.type in NOTES and not 0 <= self.size <= MOST_NOTES:
+            raise tarfile.ReadError(f"{self.size:,} bytes of notes on one member")
+        found: tarfile.TarInfo = super()._proc_member(tar)  # type: ignore[misc]
+        return found
 
 
 def stored_files(path: Path, start: int = 0, size: int | None = None) -> list[File]:
@@ -24,7 +42,7 @@ def stored_files(path: Path, start: int = 0, size: int | None = None) -> list[Fi
     end = path.stat().st_size if size is None else start + size
     with path.open("rb") as file:
         file.seek(start)
-        for member in _members(file, path, end, nested=size is not None):
+        for member in members(file, path, end, nested=size is not None):
             name = posixpath.basename(member.name)
             if name and member.isreg() and not name.startswith("."):
                 place = os.fsencode(name), member.offset_data, member.size
@@ -32,23 +50,29 @@ def stored_files(path: Path, start: int = 0, size: int | None = None) -> list[Fi
     return list(found.values())
 
 
-def _members(file: BinaryIO, path: Path, end: int, *, nested: bool) -> Iterator[tarfile.TarInfo]:
-    """The members of the tar that starts where `file` stands and must not reach beyond `end`."""
+def members(
+    file: BinaryIO, path: Path, end: int, *, nested: bool = False
+) -> Iterator[tarfile.TarInfo]:
+    """The members of the tar that starts where `file` stands and must not reach beyond `end`.
+
+    `path` is for words alone. Raises InputError as `stored_files`.
+    """
     last = file.tell()
     try:
-        with tarfile.TarFile(fileobj=file) as opened:
+        with tarfile.TarFile(fileobj=file, tarinfo=_Member) as opened:
             tar: Any = opened  # `members`, `firstmember` and `offset` have no types
             # beyond the `end` of a tar in a tar the outer one goes on, with headers of its own
             while (tar.firstmember or tar.offset < end) and (member := tar.next()) is not None:
                 tar.members = []  # else it would keep every one of them
+                name = member.name[-SHOWN:]
                 if member.issparse() or not last < tar.offset:
-                    raise InputError(f"{path} is damaged at {member.name!r}", AGAIN)
+                    raise InputError(f"{path} is damaged at {name!r}", AGAIN)
                 if member.offset_data + (member.size if member.isreg() else 0) > end:
-                    raise InputError(f"{path} is cut short: it ends in {member.name!r}", AGAIN)
+                    raise InputError(f"{path} is cut short: it ends in {name!r}", AGAIN)
                 last = tar.offset
                 yield member
             _check_end(file, path, tar.offset, end, nested)
-    except (tarfile.TarError, ValueError, OverflowError) as error:
+    except (tarfile.TarError, ValueError, OverflowError, RecursionError) as error:
         raise InputError(f"{path} is damaged: {error}", AGAIN) from None
 
 
