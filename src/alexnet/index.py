@@ -5,11 +5,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 import numpy.typing as npt
 
-from alexnet.errors import InputError
+from alexnet.errors import InputError, made_anew
 
 ROW = np.dtype(
     [("label", "<i4"), ("archive", "<i4"), ("offset", "<i8"), ("size", "<i8"), ("name", "S96")]
@@ -95,23 +96,37 @@ def save_index(index: Index, folder: Path) -> None:
 
 def load_index(folder: Path) -> Index:
     """What `save_index` wrote, its rows mapped. InputError where it is missing or damaged."""
+    path, splits = folder / "archives.json", {}
     try:
-        names = [split for split in SPLITS if split != "test" or (folder / "test.npy").exists()]
-        files = {split: folder / f"{split}.npy" for split in names}
-        splits = {split: np.load(file, mmap_mode="r") for split, file in files.items()}
-        archives = json.loads((folder / "archives.json").read_text(encoding="utf-8"))
-        return Index(splits, [(a["path"], a["size"]) for a in archives], load_synsets(folder))
-    except (OSError, ValueError, EOFError, KeyError, TypeError) as error:
-        raise InputError(f"{folder} holds no index: {error!r}", "dvc repro -f index") from None
+        listed = json.loads(path.read_text(encoding="utf-8"))
+        archives = [(archive["path"], archive["size"]) for archive in listed]
+        for split in SPLITS:
+            path = folder / f"{split}.npy"
+            if split != "test" or path.exists():
+                splits[split] = _mapped_rows(path)
+    except (OSError, ValueError, EOFError, KeyError, TypeError, TokenError) as error:
+        what = f"{folder} holds no index: {path.name}: {error!r}"
+        raise InputError(what, made_anew(path, "index")) from None
+    return Index(splits, archives, load_synsets(folder))
+
+
+def _mapped_rows(path: Path) -> Rows:
+    """As np.load, which for a damaged header can raise TokenError too. ValueError: not of ROW."""
+    rows: Rows = np.load(path, mmap_mode="r")
+    if rows.dtype != ROW or rows.ndim != 1:
+        raise ValueError(f"{rows.ndim} dimensions of {rows.dtype}")
+    return rows
 
 
 def load_synsets(folder: Path) -> list[Synset]:
     """The classes in label order. Raises InputError where classes.csv is missing or damaged."""
+    path = folder / "classes.csv"
     try:
-        with (folder / "classes.csv").open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8") as file:
             rows = csv.DictReader(file)
             if rows.fieldnames != COLUMNS:
                 raise KeyError(f"columns {rows.fieldnames}")
             return [Synset(int(row["devkit_id"]), row["wnid"], row["words"]) for row in rows]
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
-        raise InputError(f"{folder} holds no index: {error!r}", "dvc repro -f index") from None
+        what = f"{folder} holds no index: {path.name}: {error!r}"
+        raise InputError(what, made_anew(path, "index")) from None
