@@ -25,14 +25,16 @@ Images = npt.NDArray[np.uint8]
 MakeSplit = Callable[..., Shards]
 
 
-def write_split(folder: Path, images: Images, labels: list[int], records: int = 8) -> Shards:
+def write_split(
+    folder: Path, images: Images, labels: list[int], records: int = 8, pixels: str = "raw"
+) -> Shards:
     """A split of shards of `records` images each, holding `images` in order."""
     folder.mkdir(parents=True)
     entries = []
     for n, first in enumerate(range(0, len(images), records)):
         some = list(enumerate(images[first : first + records], first))
-        entries.append(write_shard(folder / f"{n:05d}.lmdb", some, "raw") | {"first": first})
-    write_manifest(folder, np.array(labels, np.int32), "raw", entries, [])
+        entries.append(write_shard(folder / f"{n:05d}.lmdb", some, pixels) | {"first": first})
+    write_manifest(folder, np.array(labels, np.int32), pixels, entries, [])
     return Shards(folder)
 
 

@@ -107,6 +107,31 @@ def test_a_changed_archive_is_refused(root: Path, tmp_path: Path, index: Index) 
         archives.check_unchanged(copy, index.archives)
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *[("archive", value) for value in (-1, 2**30)],
+        *[("offset", value) for value in (-1, 2**62)],
+        *[("size", value) for value in (-1, 2**62)],
+    ],
+)
+def test_a_row_of_no_archive_is_refused(root: Path, index: Index, field: str, value: int) -> None:
+    row = index.splits["train"][0].copy()
+    archives.read_image(root, index.archives, row)
+    row[field] = value
+    with pytest.raises(InputError, match=r"(ends inside|names archive).*mend: dvc repro -f index"):
+        archives.read_image(root, index.archives, row)
+
+
+def test_a_name_that_no_file_can_have_is_refused(tmp_path: Path) -> None:
+    root = tree(tmp_path, {f"{split}/a/1.jpg": b"1" for split in ("train", "val")})
+    index = read_index(root, "folder", 0, 0.5)
+    row = index.splits["train"][0].copy()
+    row["name"] = b"a\0b.jpg"
+    with pytest.raises(InputError, match="null byte; mend: dvc repro -f index"):
+        archives.read_image(root, index.archives, row)
+
+
 def tree(root: Path, files: dict[str, bytes]) -> Path:
     for name, data in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)

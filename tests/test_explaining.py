@@ -13,7 +13,7 @@ import pytest
 from dvc.repo import Repo
 
 from alexnet.errors import InputError
-from alexnet.explaining import changed_outputs, explain
+from alexnet.explaining import explain
 from alexnet.index import ROW, Index, Synset, save_index
 from alexnet.links import Link
 from conftest import random_images, write_split
@@ -145,15 +145,6 @@ def test_what_has_changed_since_is_named(checkout: Path, change: str) -> None:
     do, names = BREAKS[change]
     do(checkout)
     assert broken(checkout) == names
-
-
-def test_outputs_that_are_not_those_of_the_lock(made: Path, checkout: Path) -> None:
-    every = "data/train", "data/evaluate", "metrics.json"
-    assert list(changed_outputs(made, every)) == []
-    touched("data/train/model.json", "{}")(checkout)
-    shutil.rmtree(checkout / "data/evaluate")
-    assert list(changed_outputs(checkout, every)) == ["data/train"]
-    assert list(changed_outputs(checkout, every[1:])) == []
 
 
 def test_without_a_run_it_says_what_to_do(tmp_path: Path) -> None:

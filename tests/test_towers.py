@@ -429,8 +429,10 @@ def test_a_checkpoint_is_the_whole_nets(
 ) -> None:
     """Loaded and saved by other ranks it is the same file; gone on with, the same run."""
     folder, _ = straight
-    ranks(count, towers, saved_again, data, folder, tmp_path)
-    assert (tmp_path / NEWEST).read_bytes() == (folder / NEWEST).read_bytes()
+    again = tmp_path / folder.name  # a checkpoint tells of which run it is
+    again.mkdir()
+    ranks(count, towers, saved_again, data, folder, again)
+    assert (again / NEWEST).read_bytes() == (folder / NEWEST).read_bytes()
 
 
 def test_one_process_goes_on_where_two_towers_stopped_and_they_where_it_did(
@@ -447,9 +449,9 @@ def test_one_process_goes_on_where_two_towers_stopped_and_they_where_it_did(
         assert turned(found, whole) < 0.01
 
 
-def seen_checkpoints(place: Place, data: Path, folder: Path) -> str:
+def seen_checkpoints(place: Place, data: Path, folder: Path, name: str) -> str:
     try:
-        trained(place, data, folder / str(place.tower), 1)
+        trained(place, data, folder / str(place.tower) / name, 1)
     except InputError as error:
         return str(error)
     return ""
@@ -458,9 +460,10 @@ def seen_checkpoints(place: Place, data: Path, folder: Path) -> str:
 def test_ranks_that_find_different_checkpoints_stop(
     ranks: Ranks, straight: tuple[Path, Tensors], data: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "1").mkdir()
-    (tmp_path / "0").symlink_to(straight[0])
-    for told in ranks(2, 2, seen_checkpoints, data, tmp_path):
+    name = straight[0].name
+    (tmp_path / "1" / name).mkdir(parents=True)
+    (tmp_path / "0").symlink_to(straight[0].parent)
+    for told in ranks(2, 2, seen_checkpoints, data, tmp_path, name):
         assert "not the same folder for all processes" in told
 
 

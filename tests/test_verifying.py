@@ -11,7 +11,9 @@ import pytest
 
 from alexnet.index import ROW, Index, Synset
 from alexnet.moments import save_moments, sums_of
+from alexnet.sealed import read_sealed, write_sealed
 from alexnet.sharding import write_manifest
+from alexnet.shards import Shards
 from alexnet.verifying import verify, verify_model
 from conftest import Images, write_split
 from small_model import small_model
@@ -48,11 +50,19 @@ def flipped(path: Path, at: int) -> None:
 
 
 def with_another_label(data: Path) -> None:
-    write_manifest(data / "shards/val", np.zeros(8, np.int32), "raw", [], [])
+    folder = data / "shards/val"
+    write_manifest(folder, np.zeros(8, np.int32), "raw", Shards(folder).manifest["shards"], [])
 
 
 def of_other_images(data: Path) -> None:
     save_moments(data / "moments", sums_of(np.zeros((2, 256, 256, 3), np.uint8)))
+
+
+def of_fewer_words(data: Path) -> None:
+    path = data / "moments/moments.json"
+    content = read_sealed(path)
+    del content["channel_means"]
+    write_sealed(path, content)
 
 
 HARMS: dict[str, tuple[Callable[[Path], None], list[str]]] = {
@@ -71,9 +81,13 @@ HARMS: dict[str, tuple[Callable[[Path], None], list[str]]] = {
     "labels": (with_another_label, ["val/labels.npy does not agree with data/index"]),
     "mean": (
         lambda data: flipped(data / "moments/mean_image.npy", 5000),
-        ["mean_image.npy was changed.*mend: dvc repro -f moments"],
+        ["mean_image.npy was changed.*mend: .*dvc repro -f moments"],
     ),
-    "other moments": (of_other_images, ["moments is not of these shards.*dvc repro -f moments"]),
+    "moments edited": (of_fewer_words, ["moments is not of these shards: moments.json; mend: "]),
+    "other moments": (
+        of_other_images,
+        ["moments is not of these shards: moments.json; mend: .*dvc repro -f moments"],
+    ),
 }
 
 
@@ -98,7 +112,7 @@ def test_a_model_is_looked_at_too(tmp_path: Path) -> None:
     for other in (whole.replace('"lr": 0.01', '"lr": 0.1'), "{"):
         text.write_text(other)
         (line,) = verify_model(tmp_path / "train")
-        assert re.search("model.json .*mend: dvc repro -f train", line)
+        assert re.search("model.json .*mend: .*dvc repro -f train", line)
     flipped(tmp_path / "train/model.safetensors", -3000)
     (line,) = verify_model(tmp_path / "train")
     assert "changed after it was written" in line

@@ -13,6 +13,7 @@ from alexnet import devkit, drawings, drawn_classes, miniature, outlines
 from alexnet.errors import InputError
 from alexnet.scratch import fingerprint, home, locked, raw_folder
 
+MEND = "dvc repro -f index"
 PPM = b"P6\n32 32\n255\n"  # the head of an image file made of a record of CIFAR-10
 
 
@@ -50,32 +51,35 @@ def check_unchanged(root: Path, archives: list[tuple[str, int]]) -> None:
         if _size(root / path) != size:
             raise InputError(
                 f"{root / path} is not what was indexed ({size:,} bytes then)",
-                "dvc repro -f index",
+                MEND,
             )
 
 
 def read_image(root: Path, archives: list[tuple[str, int]], row: Any) -> bytes:
     """The bytes of the image file that an index row stands for; CIFAR-10's planes as a PPM.
 
-    Raises InputError where the row points to nothing, or the archive ends before the image does.
+    Raises InputError where the archive ends before the image does, or the row is of none of them.
     """
-    if not (0 <= row["archive"] < len(archives) and row["offset"] >= 0 and row["size"] >= 0):
-        raise InputError(f"the row of {bytes(row['name'])!r} is damaged", "dvc repro -f index")
     path = file_of(root, archives, row)
-    with path.open("rb") as file:
-        if row["size"] > os.fstat(file.fileno()).st_size:  # read would take memory for it all
-            raise InputError(f"{path} ends inside {bytes(row['name'])!r}", "dvc repro -f index")
-        file.seek(row["offset"])
-        data: bytes = file.read(row["size"])
-    if len(data) != row["size"]:
-        raise InputError(f"{path} ends inside {bytes(row['name'])!r}", "dvc repro -f index")
-    if archives[row["archive"]][0].endswith(".bin") and row["offset"]:
+    start, size = int(row["offset"]), int(row["size"])
+    try:
+        with path.open("rb") as file:
+            is_there = 0 <= start <= start + size <= file.seek(0, os.SEEK_END)
+            file.seek(start if is_there else 0)
+            data = file.read(size if is_there else 0)
+    except ValueError as error:  # a name that no file can have
+        raise InputError(f"{archives[row['archive']][0]}: {error}", MEND) from None
+    if not is_there:
+        raise InputError(f"{path} ends inside {bytes(row['name'])!r}", MEND)
+    if archives[row["archive"]][0].endswith(".bin") and start:
         return PPM + np.frombuffer(data, np.uint8).reshape(3, -1).T.tobytes()
     return data
 
 
 def file_of(root: Path, archives: list[tuple[str, int]], row: Any) -> Path:
     """The file that holds the image: the tar, or in a folder the image's own file."""
+    if not 0 <= row["archive"] < len(archives):
+        raise InputError(f"data/index names archive {row['archive']} of {len(archives)}", MEND)
     archive: Path = root / archives[row["archive"]][0]
     return archive / os.fsdecode(bytes(row["name"])) if archive.is_dir() else archive
 

@@ -1,32 +1,43 @@
 """What `alexnet verify` and `alexnet doctor` look at, of the checkout and its configuration."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from alexnet import doctor, layouts
+from alexnet import doctor, layouts, locked
 from alexnet.archives import drawn_folder, open_raw
 from alexnet.config import Config, load_config, workers
 from alexnet.doctor import Finding
 from alexnet.errors import InputError
-from alexnet.explaining import changed_outputs
 from alexnet.index import load_index
+from alexnet.locked import Output
 from alexnet.scratch import CHECKOUT
 from alexnet.verifying import verify, verify_model
 
 DATA = CHECKOUT / "data"
-UNSEALED = ("data/train", "data/evaluate", "metrics.json")  # the others tell of a change themselves
 
 
-def damage(parameters: list[str]) -> Iterator[str]:
-    """Whatever is under data/ and not as it was written."""
+def damage(parameters: list[str], note: Callable[[str], None]) -> Iterator[str]:
+    """Whatever is under data/ and not as it was written; what cannot be known goes to `note`."""
     config = load_config(parameters)
     with workers(config.executor) as pool:
-        yield from verify(pool, DATA, load_index(DATA / "index"))
-    yield from verify_model(DATA / "train")
-    for path in changed_outputs(CHECKOUT, UNSEALED):
-        yield f"{path} is not that of dvc.lock; mend: dvc repro"
+        yield from damage_in(CHECKOUT, pool, locked.outputs(CHECKOUT), note)
+
+
+def damage_in(
+    root: Path, pool: Executor, outputs: list[Output], note: Callable[[str], None]
+) -> Iterator[str]:
+    """The same of any checkout, its outputs known."""
+    data = root / "data"
+    try:
+        yield from verify(pool, data, load_index(data / "index"))
+    except InputError as error:  # of the index: all else is still looked at
+        yield str(error)
+    yield from verify_model(data / "train")
+    for output in outputs:
+        yield from locked.damage(root, output, note)
 
 
 def wrong_md5(parameters: list[str]) -> Iterator[str]:

@@ -180,15 +180,19 @@ def verify(arguments: Namespace) -> int:
     from alexnet import checkups
 
     md5 = arguments.md5
-    look = checkups.wrong_md5 if md5 else checkups.damage
+    chosen = arguments.parameters
     problems = 0
-    for problem in look(arguments.parameters):
+    for problem in checkups.wrong_md5(chosen) if md5 else checkups.damage(chosen, _note):
         print(problem, flush=True)
         problems += 1
     whole = "archives are as published" if md5 else "data/ is as it was written"
     counted = f"{problems} {'problem' if problems == 1 else 'problems'}"
     print(f"verify: {counted if problems else whole}")
     return 1 if problems else 0
+
+
+def _note(line: str) -> None:
+    print(f"note: {line}", flush=True)
 
 
 def doctor(arguments: Namespace) -> int:

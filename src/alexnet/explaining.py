@@ -6,7 +6,7 @@ what it has hashed before make that quick for files that nobody touched.
 
 import csv
 import json
-from collections.abc import Container, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,17 +38,6 @@ def explain(root: Path, metric: str, raw: Path | None) -> Link:
     except (DvcException, OSError) as error:
         raise InputError(f"{root}: DVC says: {error}", "dvc repro") from None
     return Link(metric, value, None, [*_counted(root, metric), link])
-
-
-def changed_outputs(root: Path, among: Container[str]) -> Iterator[str]:
-    """Those `among` the outputs that are on disk, yet not as in dvc.lock. InputError as above."""
-    try:
-        outputs = [out for stage in Repo(str(root)).index.stages for out in stage.outs]
-        for out in outputs:
-            if out.def_path in among and out.exists and out.workspace_status():
-                yield str(out.def_path)
-    except (DvcException, OSError) as error:
-        raise InputError(f"{root}: DVC says: {error}", "dvc repro") from None
 
 
 def _value(root: Path, metric: str) -> str:

@@ -10,7 +10,7 @@ from tokenize import TokenError
 import numpy as np
 import numpy.typing as npt
 
-from alexnet.errors import InputError
+from alexnet.errors import InputError, made_anew
 
 ROW = np.dtype(
     [("label", "<i4"), ("archive", "<i4"), ("offset", "<i8"), ("size", "<i8"), ("name", "S96")]
@@ -100,19 +100,21 @@ def load_index(folder: Path) -> Index:
 
     Raises InputError where it is missing, damaged, or replaced while it is read.
     """
+    path, splits = folder / "archives.json", {}
     try:
         place = folder.stat().st_ino
-        names = [split for split in SPLITS if split != "test" or (folder / "test.npy").exists()]
-        files = {split: folder / f"{split}.npy" for split in names}
-        splits = {split: _mapped(file) for split, file in files.items()}
-        archives = json.loads((folder / "archives.json").read_text(encoding="utf-8"))
-        sizes = [(str(a["path"]), int(a["size"])) for a in archives]
-        synsets = load_synsets(folder)
+        archives = [(str(a["path"]), int(a["size"])) for a in json.loads(path.read_text("utf-8"))]
+        for split in SPLITS:
+            path = folder / f"{split}.npy"
+            if split != "test" or path.exists():
+                splits[split] = _mapped(path)
+        path, synsets = folder, load_synsets(folder)
         if folder.stat().st_ino != place:  # some files of the one, some of the other
             raise ValueError("another took its place while it was read")
-        return Index(splits, sizes, synsets)
     except (OSError, ValueError, EOFError, KeyError, TypeError, OverflowError) as error:
-        raise InputError(f"{folder} holds no index: {error!r}", "dvc repro -f index") from None
+        what = f"{folder} holds no index: {path.name}: {error!r}"
+        raise InputError(what, made_anew(path, "index")) from None
+    return Index(splits, archives, synsets)
 
 
 def _mapped(path: Path) -> Rows:
@@ -127,8 +129,9 @@ def _mapped(path: Path) -> Rows:
 
 def load_synsets(folder: Path) -> list[Synset]:
     """The classes in label order. Raises InputError where classes.csv is missing or damaged."""
+    path = folder / "classes.csv"
     try:
-        with (folder / "classes.csv").open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8") as file:
             rows = csv.DictReader(file)
             if rows.fieldnames != COLUMNS:
                 raise KeyError(f"columns {rows.fieldnames}")
@@ -136,4 +139,5 @@ def load_synsets(folder: Path) -> list[Synset]:
                 Synset(int(row["devkit_id"]), row["wnid"], row["words"] + "") for row in rows
             ]  # a row cut short holds None, to which nothing can be added
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
-        raise InputError(f"{folder} holds no index: {error!r}", "dvc repro -f index") from None
+        what = f"{folder} holds no index: {path.name}: {error!r}"
+        raise InputError(what, made_anew(path, "index")) from None

@@ -16,7 +16,7 @@ import torch
 import xxhash
 from PIL import Image
 
-from alexnet.errors import InputError
+from alexnet.errors import InputError, made_anew
 from alexnet.sealed import read_sealed, write_sealed
 from alexnet.shards import SIDE, Pixels, Shards
 from alexnet.workers import follow_parent
@@ -180,15 +180,18 @@ class Moments:
 
 def load_moments(folder: Path) -> Moments:
     """Read mean_image.npy and moments.json. Raises InputError where they are missing or damaged."""
+    path = folder / "moments.json"
     try:
-        data = (folder / "mean_image.npy").read_bytes()
-        colour = read_sealed(folder / "moments.json")
-        if xxhash.xxh3_64_hexdigest(data) != colour["mean_image"]:
-            raise ValueError("mean_image.npy was changed after it was written")
-        mean = np.load(io.BytesIO(data))
+        colour = read_sealed(path)
         pairs = np.array(colour["eigenvalues"]), np.array(colour["eigenvectors"])
+        path = folder / "mean_image.npy"
+        data = path.read_bytes()
+        if xxhash.xxh3_64_hexdigest(data) != colour["mean_image"]:
+            raise ValueError(f"{path.name} was changed after it was written")
+        mean = np.load(io.BytesIO(data))
     except (OSError, ValueError, KeyError, EOFError) as error:
-        raise InputError(f"{folder} holds no moments: {error}", "dvc repro -f moments") from None
+        what = f"{folder} holds no moments: {error}"
+        raise InputError(what, made_anew(path, "moments")) from None
     return Moments(mean, *pairs)
 
 

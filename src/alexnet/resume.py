@@ -59,13 +59,13 @@ def save(
     newest = folder / NEWEST
     if newest.exists():
         newest.replace(folder / BEFORE)
-    checkpoint.save(newest, whole | {"loss": loss}, asdict(at))
+    checkpoint.save(newest, whole | {"loss": loss}, asdict(at) | {"run": folder.name})
 
 
 def resume(
     folder: Path, net: AlexNet, velocities: dict[str, Tensor], loss: Tensor, start: Position
 ) -> Position:
-    """Take up the newest checkpoint that can be read; without one, `start`.
+    """Take up the newest checkpoint of this run that can be read; without one, `start`.
 
     Of several ranks each takes its part of it. Raises InputError where they do not find the same.
     """
@@ -94,6 +94,8 @@ def _loaded(
     path: Path, net: AlexNet, velocities: dict[str, Tensor], loss: Tensor, start: Position
 ) -> Position:
     tensors, saved = checkpoint.load(path)
+    if saved.pop("run", None) != path.parent.name:  # of which the folder's name tells all
+        raise InputError(f"{path} is of another run")
     loss.copy_(tensors.pop("loss"))
     tensors = part_of(tensors, net.place)
     for name, velocity in velocities.items():

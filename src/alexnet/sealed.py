@@ -19,7 +19,10 @@ def write_sealed(path: Path, content: dict[str, Any]) -> None:
 def read_sealed(path: Path) -> dict[str, Any]:
     """What `write_sealed` wrote. Raises OSError, or ValueError where it was changed since."""
     data = path.read_bytes()
-    content = json.loads(data)
+    try:
+        content = json.loads(data)
+    except ValueError as error:
+        raise ValueError(f"{path.name} was changed after it was written: {error}") from None
     if isinstance(content, dict):
         content.pop(SEAL, None)
         if _sealed(content) == data:  # to the byte: another spelling of the same is a change too

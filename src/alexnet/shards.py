@@ -11,9 +11,11 @@ in the file each record lies, all that a copy of a part of it, or a request to t
 import hashlib
 import io
 import mmap
+import re
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +25,12 @@ import xxhash
 from PIL import Image
 
 from alexnet.btree import is_whole, values_of
-from alexnet.errors import InputError
+from alexnet.errors import InputError, made_anew
 from alexnet.sealed import read_sealed
 
 SIDE = 256
 ROW_BYTES = 3 * SIDE
+NAME = re.compile(r"\d+\.lmdb")  # of a shard, beside its manifest
 KEY_BYTES = 8  # of a record's number; its checksum follows
 
 Pixels = npt.NDArray[np.uint8]
@@ -35,9 +38,7 @@ Labels = npt.NDArray[np.int32]
 Integers = npt.NDArray[np.int64]
 
 
-def mend(path: Path) -> str:
-    """The command that makes a damaged output anew: DVC's cache holds the same file, so it too."""
-    return f'find "$(dvc cache dir)" -samefile {path} -delete; dvc repro -f resize'
+mend = partial(made_anew, stage="resize")
 
 
 class Shards:
@@ -45,14 +46,16 @@ class Shards:
 
     def __init__(self, folder: Path) -> None:
         """Raises InputError where the folder is not a split, or a damaged one."""
+        path = folder / "manifest.json"
         try:
-            self.manifest = read_sealed(folder / "manifest.json")
-            self.labels = _load_labels(folder / "labels.npy", self.manifest["labels"])
-            self._firsts = np.array([shard["first"] for shard in self.manifest["shards"]], int)
+            self.manifest = read_sealed(path)
+            self._firsts = _firsts(self.manifest["shards"])
             self._as_jpeg = self.manifest["pixels"] == "jpeg"
-        except (OSError, ValueError, EOFError, KeyError, TypeError) as error:
+            path = folder / "labels.npy"
+            self.labels = _load_labels(path, self.manifest["labels"])
+        except (OSError, ValueError, EOFError, LookupError, TypeError, OverflowError) as error:
             what = f"{folder} is not a whole split of shards: {error!r}"
-            raise InputError(what, "dvc repro -f resize") from None
+            raise InputError(what, mend(path)) from None
         _allow_open_files()
         self.folder = folder
         self.records = np.flatnonzero(self.labels >= 0)
@@ -86,9 +89,13 @@ class Shards:
         stored = memoryview(mapped)[start:stop]
         if not self._checked[record]:
             self._check(record, shard, stored)
-        if self._as_jpeg:
-            return np.asarray(Image.open(io.BytesIO(stored)))
-        return np.frombuffer(stored, np.uint8).reshape(SIDE, SIDE, 3)
+        try:
+            if self._as_jpeg:
+                return np.asarray(Image.open(io.BytesIO(stored)))
+            return np.frombuffer(stored, np.uint8).reshape(SIDE, SIDE, 3)
+        except (OSError, ValueError):
+            what = f"{self._path(shard)}: record {record} is whole, but not as the manifest says"
+            raise InputError(what, mend(self.folder / "manifest.json")) from None
 
     def gather(self, records: Integers, tops: Integers, lefts: Integers, into: Pixels) -> None:
         """Copy a square of each record, from its top and left on, to (n, side, side, 3) uint8.
@@ -183,6 +190,18 @@ def _what(error: Exception) -> str:
     return str(error).partition("; mend: ")[0]
 
 
+def _firsts(shards: list[dict[str, Any]]) -> Integers:
+    """Each shard's first record. ValueError where no entry of ours is like that, sealed or not."""
+    for shard in shards:
+        told = [type(shard[name]) for name in ("file", "bytes", "sha256", "first", "tree")]
+        if told != [str, int, str, int, dict] or not NAME.fullmatch(shard["file"]):
+            raise ValueError(f"a shard's entry is {str(shard)[:80]}")
+    firsts = np.array([shard["first"] for shard in shards], np.int64)
+    if firsts[0] or (np.diff(firsts) <= 0).any():
+        raise ValueError("its shards are not in order")
+    return firsts
+
+
 def _load_labels(path: Path, checksum: str) -> Labels:
     data = path.read_bytes()
     if xxhash.xxh3_64_hexdigest(data) != checksum:
@@ -197,16 +216,18 @@ def _opened(path: Path, entry: dict[str, Any]) -> Iterator[io.BufferedReader]:
 
     Raises InputError where its tree would lead astray.
     """
-    try:
-        file = path.open("rb")
-    except FileNotFoundError:
-        raise InputError(f"{path} is missing", mend(path)) from None
-    with file:
+    if not path.is_file():
+        raise InputError(f"{path} is missing", mend(path))
+    with path.open("rb") as file:
         size = file.seek(0, io.SEEK_END)
         if size != entry["bytes"]:
             what = f"{path} has {size:,} bytes, its manifest says {entry['bytes']:,}"
             raise InputError(what, mend(path))
-        if not is_whole(file, entry["tree"]):
+        try:
+            whole = is_whole(file, entry["tree"])
+        except (OSError, ValueError, KeyError, TypeError, OverflowError):
+            whole = False
+        if not whole:
             raise InputError(f"{path} is damaged in the pages that lead to its records", mend(path))
         file.seek(0)
         yield file

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from alexnet.checkpoint import load_model
-from alexnet.errors import InputError
+from alexnet.checkpoint import MODEL, load_model
+from alexnet.errors import InputError, made_anew
 from alexnet.index import Index
 from alexnet.moments import NOTHING, Sums, colour_moments, load_moments, mean_image, sums_of_shard
 from alexnet.progress import track
@@ -54,14 +54,17 @@ def verify_model(folder: Path) -> Iterator[str]:
     """What is wrong with data/train: its model, sealed, and model.json, which repeats it."""
     if not folder.exists():
         return
+    text = folder / "model.json"
+    mend = made_anew(text, "train")
     try:
         *_, described = load_model(folder)
-        if json.loads((folder / "model.json").read_bytes()) != described:
-            yield f"{folder / 'model.json'} is not that of its model; mend: dvc repro -f train"
+        if json.loads(text.read_bytes()) != described:
+            yield f"{text} is not that of its model; mend: {mend}"
     except InputError as error:
-        yield str(error)
+        what, *_ = str(error).partition("; mend: ")
+        yield f"{what}; mend: {made_anew(folder / MODEL, 'train')}"
     except (OSError, ValueError) as error:
-        yield f"{folder / 'model.json'} cannot be read: {error}; mend: dvc repro -f train"
+        yield f"{text} cannot be read: {error}; mend: {mend}"
 
 
 def _shards(pool: Executor, folder: Path) -> Iterator[Checked]:
@@ -85,7 +88,8 @@ def _moments(folder: Path, sums: list[Sums | None]) -> Iterator[str]:
     if len(whole) < len(sums):
         return  # what was summed over is no longer there
     total = sum(whole, start=NOTHING)
-    again = colour_moments(total)
-    same_colour = all(colour[name] == value for name, value in again.items())
+    same_colour = colour | colour_moments(total) == colour
     if not same_colour or not np.array_equal(written.mean_image, mean_image(total)):
-        yield f"{folder} is not of these shards; mend: dvc repro -f moments"
+        name = "mean_image.npy" if same_colour else "moments.json"
+        mend = made_anew(folder / name, "moments")
+        yield f"{folder} is not of these shards: {name}; mend: {mend}"
