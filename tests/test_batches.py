@@ -18,8 +18,9 @@ from torch import Tensor
 from alexnet.augment import augment, centre_view, mean_crops, ten_views
 from alexnet.batches import AHEAD, Chances, Choices, batch_parts, choose, crops, squares
 from alexnet.errors import InputError
+from alexnet.shard_files import Integers
 from alexnet.sharding import write_manifest, write_shard
-from alexnet.shards import Integers, Shards
+from alexnet.shards import Shards
 from conftest import Images, random_images, write_split
 
 

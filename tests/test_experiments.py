@@ -11,6 +11,7 @@ import yaml
 from alexnet.config import load_config
 from alexnet.model import AlexNet, layers_of
 from alexnet.paper import TABLES
+from alexnet.recorded import COLLECTED
 from alexnet.runs import WHOLE
 from test_dvc import ROOT, imported
 
@@ -44,7 +45,10 @@ def test_outputs_lie_in_its_own_folder(folder: str, name: str, told: Any) -> Non
 
 
 def test_a_plain_repro_depends_on_no_experiment() -> None:
-    assert "experiments/" not in (ROOT / "dvc.yaml").read_text()
+    """But on what was collected of them, which none of their stages writes."""
+    named = re.findall(r"experiments/\S*", (ROOT / "dvc.yaml").read_text())
+    assert named == [str(COLLECTED)]
+    assert not [folder for folder, _, told in STAGES if str(COLLECTED) in str(told["outs"])]
 
 
 def test_the_rows_are_those_of_the_matrix() -> None:

@@ -154,5 +154,5 @@ def test_no_damage_to_an_index_is_a_traceback(
     whole = (tmp_path / name).read_bytes()
     assert data(whole) != whole
     (tmp_path / name).write_bytes(data(whole))
-    with pytest.raises(InputError, match=r"holds no index.*mend: dvc repro -f index"):
+    with pytest.raises(InputError, match=r"holds no index.*mend: .*dvc repro -f index"):
         load_index(tmp_path)

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from alexnet import philox
 from alexnet.errors import InputError
-from alexnet.shards import SIDE, Integers, Shards
+from alexnet.shard_files import Integers
+from alexnet.shards import SIDE, Shards
 
 AHEAD = 2  # batches that are filled while one is in use
 RING = AHEAD + 2  # buffers: the one before is still good

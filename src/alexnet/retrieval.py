@@ -17,7 +17,8 @@ from alexnet.batches import batch_parts, moved, squares
 from alexnet.model import AlexNet
 from alexnet.progress import progress
 from alexnet.scratch import write_atomically
-from alexnet.shards import Integers, Shards
+from alexnet.shard_files import Integers
+from alexnet.shards import Shards
 
 QUERIES = 5  # as many rows as the paper's figure has
 NEAREST = 6  # and as many columns beside the query

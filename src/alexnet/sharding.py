@@ -16,7 +16,8 @@ from alexnet.btree import tree_of
 from alexnet.errors import InputError
 from alexnet.scratch import write_atomically
 from alexnet.sealed import write_sealed
-from alexnet.shards import SIDE, Labels, Pixels, checksum_of, key_of
+from alexnet.shard_files import Labels
+from alexnet.shards import SIDE, Pixels, checksum_of, key_of
 
 RECORDS_A_SHARD = 1024
 RECORDS_A_TRANSACTION = 128

@@ -11,34 +11,32 @@ in the file each record lies, all that a copy of a part of it, or a request to t
 import hashlib
 import io
 import mmap
-import re
-import resource
 from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import xxhash
 from PIL import Image
 
-from alexnet.btree import is_whole, values_of
-from alexnet.errors import InputError, made_anew
+from alexnet.btree import values_of
+from alexnet.errors import InputError
 from alexnet.sealed import read_sealed
+from alexnet.shard_files import (
+    Integers,
+    allow_open_files,
+    first_records,
+    load_labels,
+    mapping,
+    mend,
+    opened,
+)
 
 SIDE = 256
 ROW_BYTES = 3 * SIDE
-NAME = re.compile(r"\d+\.lmdb")  # of a shard, beside its manifest
 KEY_BYTES = 8  # of a record's number; its checksum follows
 
 Pixels = npt.NDArray[np.uint8]
-Labels = npt.NDArray[np.int32]
-Integers = npt.NDArray[np.int64]
-
-
-mend = partial(made_anew, stage="resize")
 
 
 class Shards:
@@ -49,14 +47,14 @@ class Shards:
         path = folder / "manifest.json"
         try:
             self.manifest = read_sealed(path)
-            self._firsts = _firsts(self.manifest["shards"])
+            self._firsts = first_records(self.manifest["shards"])
             self._as_jpeg = self.manifest["pixels"] == "jpeg"
             path = folder / "labels.npy"
-            self.labels = _load_labels(path, self.manifest["labels"])
+            self.labels = load_labels(path, self.manifest["labels"])
         except (OSError, ValueError, EOFError, LookupError, TypeError, OverflowError) as error:
             what = f"{folder} is not a whole split of shards: {error!r}"
             raise InputError(what, mend(path)) from None
-        _allow_open_files()
+        allow_open_files()
         self.folder = folder
         self.records = np.flatnonzero(self.labels >= 0)
         self._maps: dict[int, mmap.mmap] = {}  # by shard
@@ -141,7 +139,7 @@ class Shards:
         """Read all of a shard again, and tell where it is not as it was written."""
         path, entry = self._path(shard), self.manifest["shards"][shard]
         try:
-            with _opened(path, entry) as file:
+            with opened(path, entry) as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             if digest == entry["sha256"]:
                 return
@@ -177,7 +175,7 @@ class Shards:
         """Kept open; with the first call it is known where each of its records lies."""
         if shard not in self._maps:
             path, entry = self._path(shard), self.manifest["shards"][shard]
-            mapped = _map(path, entry)
+            mapped = mapping(path, entry)
             for key, start, stop in values_of(mapped, entry["tree"]["page_bytes"]):
                 record = int.from_bytes(key[:KEY_BYTES], "big")
                 self._starts[record], self._stops[record] = start, stop
@@ -188,64 +186,6 @@ class Shards:
 
 def _what(error: Exception) -> str:
     return str(error).partition("; mend: ")[0]
-
-
-def _firsts(shards: list[dict[str, Any]]) -> Integers:
-    """Each shard's first record. ValueError where no entry of ours is like that, sealed or not."""
-    for shard in shards:
-        told = [type(shard[name]) for name in ("file", "bytes", "sha256", "first", "tree")]
-        if told != [str, int, str, int, dict] or not NAME.fullmatch(shard["file"]):
-            raise ValueError(f"a shard's entry is {str(shard)[:80]}")
-    firsts = np.array([shard["first"] for shard in shards], np.int64)
-    if firsts[0] or (np.diff(firsts) <= 0).any():
-        raise ValueError("its shards are not in order")
-    return firsts
-
-
-def _load_labels(path: Path, checksum: str) -> Labels:
-    data = path.read_bytes()
-    if xxhash.xxh3_64_hexdigest(data) != checksum:
-        raise ValueError(f"{path.name} was changed after it was written")
-    labels: Labels = np.load(io.BytesIO(data))
-    return labels
-
-
-@contextmanager
-def _opened(path: Path, entry: dict[str, Any]) -> Iterator[io.BufferedReader]:
-    """The file, checked; it stays open, lest another take its place between check and use.
-
-    Raises InputError where its tree would lead astray.
-    """
-    if not path.is_file():
-        raise InputError(f"{path} is missing", mend(path))
-    with path.open("rb") as file:
-        size = file.seek(0, io.SEEK_END)
-        if size != entry["bytes"]:
-            what = f"{path} has {size:,} bytes, its manifest says {entry['bytes']:,}"
-            raise InputError(what, mend(path))
-        try:
-            whole = is_whole(file, entry["tree"])
-        except (OSError, ValueError, KeyError, TypeError, OverflowError):
-            whole = False
-        if not whole:
-            raise InputError(f"{path} is damaged in the pages that lead to its records", mend(path))
-        file.seek(0)
-        yield file
-
-
-def _map(path: Path, entry: dict[str, Any]) -> mmap.mmap:
-    """The file in memory, for as long as anything refers to it: pictures are views of it."""
-    try:
-        with _opened(path, entry) as file:
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except OSError as error:
-        raise InputError(f"{path} cannot be mapped: {error}", "ulimit -n 65536") from None
-
-
-def _allow_open_files() -> None:
-    """ImageNet has more shards than the usual 1,024 files a process may open."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def key_of(record: int) -> bytes:
