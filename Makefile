@@ -1,4 +1,4 @@
-# make repro · make test · make check: each first makes the environment, .venv, from
+# make repro · make test · make torture · make check: each first makes the environment, .venv, from
 # requirements.lock; make bench: .venv-bench, from benchmarks/requirements.lock.
 # `make lock` writes the locks anew from pyproject.toml.
 VENV := .venv
@@ -7,12 +7,20 @@ UV := $(or $(shell command -v uv),.uv/bin/uv)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 unexport VIRTUAL_ENV
 
-.PHONY: repro test check bench lock
+.PHONY: repro test torture check bench lock
 repro: $(VENV)/made
 	dvc repro
 
 test: $(VENV)/made
 	pytest -n auto --dist loadfile --no-loadscope-reorder
+
+torture: $(VENV)/made  # the suite's tests of faults, with counts it has no time for; hours
+	FAULT_POINTS=all pytest -s tests/test_faults.py tests/test_load.py
+	DAMAGE=10000 pytest -s tests/test_damage.py
+	MUTATIONS=100000 pytest -s tests/test_hostile.py
+	KILLS=50 pytest -s tests/test_kills.py
+	KILLS=100 pytest -s tests/test_resume.py
+	KILLS=50 pytest -s -k killed_dvc tests/test_pipeline.py
 
 check: $(VENV)/made
 	ruff check
