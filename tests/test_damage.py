@@ -247,7 +247,7 @@ def check_records(seen: Seen, refused: set[str]) -> None:
     named = {
         f"{match[1]} {match[2]}"
         for line in seen.told
-        if (match := re.search(r"(\w+)/\d+\.lmdb: record (\d+) is", line))
+        if (match := re.search(r"(\w+)/\d+\.lmdb: record (\d+) is damaged", line))
     }
     if named:
         assert named == refused >= seen.hurt
