@@ -41,6 +41,13 @@ def test_an_override_is_another_run_of_the_same_names() -> None:
     assert run_of(same, "test")["parameters"] == PARAMETERS
 
 
+def test_seeds_that_began_with_runs_of_their_own_are_of_one_kind() -> None:
+    def began(start: str | None) -> Any:
+        return run_of(DESCRIBED | {"recipe": {"epochs": 24, "init_from": start}}, "test")
+
+    assert began("runs/pretrained-0/train") == began("runs/pretrained-1/train") != began(None)
+
+
 def test_what_is_written_is_read(tmp_path: Path) -> None:
     write(tmp_path / "a.json", RESULT)
     assert read_result(tmp_path / "a.json") == RESULT

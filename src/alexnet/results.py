@@ -33,9 +33,13 @@ def result_of(counts: Mapping[str, int], images: int, run: Mapping[str, Any]) ->
 def run_of(described: Mapping[str, Any], split: str) -> dict[str, Any]:
     """Of which run a result is: what model.json says of the model, and the split looked at.
 
-    parameters: 8 digits of all that the names model and recipe stood for, overrides included.
+    parameters: 8 digits of all that the names model and recipe stood for, overrides included, but
+    not of where the run lies that this one began with: another for each seed.
     """
-    stood_for = [described[part] for part in ("net", "recipe", "input")]
+    recipe = dict(described["recipe"])
+    if recipe.get("init_from"):
+        recipe["init_from"] = "another run"
+    stood_for = [described["net"], recipe, described["input"]]
     told = {"split": split, "classes": described["net"]["classes"], **described["chosen"]}
     told |= {"seed": described["seed"], "lr": described["lr"]}
     told["parameters"] = fingerprint(stood_for)[:8]
