@@ -159,7 +159,8 @@ def errors_in_one_line() -> Iterator[None]:
 def _params() -> dict[str, Any]:
     for path in (Path("params.yaml"), *sorted(Path("conf").glob("*/*.yaml"))):
         _check_yaml(path)
-    params: Any = OmegaConf.to_container(OmegaConf.load("params.yaml"))
+    loaded: Any = OmegaConf.to_container(OmegaConf.load("params.yaml"))
+    params: dict[str, Any] = loaded
     mend = "git checkout params.yaml"
     if lacking := [group for group in GROUPS if group not in params]:
         raise InputError(f"params.yaml lacks {', '.join(lacking)}", mend)
