@@ -208,7 +208,8 @@ def test_what_yaml_and_omegaconf_can_do_is_bounded(
     """The environment may be read, as of any file of the user's own; nothing is run or endless."""
     monkeypatch.setenv("ROOT_OF_IT", "raw/there")
     assert config.load_config(["dataset.root=${oc.env:ROOT_OF_IT}"]).dataset.root == "raw/there"
-    for line in ("into=${into}", "data=${into}", "lr=${lr}", "model=${oc.decode:'1'}", "lr=${x:1}"):
+    lines = ["into=${into}", "data=${into}", "lr=${lr}", "model=${oc.decode:'1'}", "lr=${x:1}"]
+    for line in [*lines, "model=7", "model=0.5", "model=null"]:
         with pytest.raises(InputError, match="mend: "):
             config.load_config([line])
     laughs = "a0: &a0 [x, x]\n" + "".join(
@@ -216,9 +217,9 @@ def test_what_yaml_and_omegaconf_can_do_is_bounded(
     )
     for path in (copy / "params.yaml", copy / "conf/model/quick.yaml"):
         right = path.read_text()
-        bad = (laughs, "[" * 5000, "a: !!python/object/apply:os.mkdir [escaped]", "\0", "- 1", "")
-        for text in bad:
-            path.write_text(text if text in ("- 1", "") else f"{right}\n{text}")
+        call = "a: !!python/object/apply:os.mkdir [escaped]"
+        for text in (laughs, "[" * 5000, call, "\0", "- 1", "5", "~"):
+            path.write_text(text if len(text) < 4 else f"{right}\n{text}")
             with pytest.raises(InputError) as told:
                 config.load_config([])
             assert len(str(told.value).splitlines()) == 1

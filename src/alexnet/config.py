@@ -126,7 +126,7 @@ def _composed(overrides: list[str]) -> DictConfig:
     try:
         with initialize_config_dir(str(CHECKOUT / "conf"), version_base="1.3"):
             return compose("params", overrides, return_hydra_config=True)
-    except (AssertionError, RecursionError) as error:  # Hydra's, of what it was given
+    except (AssertionError, RecursionError, ValueError) as error:  # Hydra's, of what it was given
         raise HydraException(f"{' '.join(overrides)} cannot be composed: {error!r}") from None
 
 
@@ -159,10 +159,9 @@ def errors_in_one_line() -> Iterator[None]:
 def _params() -> dict[str, Any]:
     for path in (Path("params.yaml"), *sorted(Path("conf").glob("*/*.yaml"))):
         _check_yaml(path)
-    params: Any = OmegaConf.to_container(OmegaConf.load("params.yaml"))
+    loaded: Any = OmegaConf.to_container(OmegaConf.load("params.yaml"))
+    params: dict[str, Any] = loaded
     mend = "git checkout params.yaml"
-    if not isinstance(params, dict):
-        raise InputError("params.yaml holds no names and values", mend)
     if lacking := [group for group in GROUPS if group not in params]:
         raise InputError(f"params.yaml lacks {', '.join(lacking)}", mend)
     for group in GROUPS:  # a name, and not a path that leads out of conf/
@@ -174,7 +173,7 @@ def _params() -> dict[str, Any]:
 
 
 def _check_yaml(path: Path) -> None:
-    """Raise InputError where a file is damaged, or such that reading it would take up the memory.
+    """Raise InputError where a file is damaged, no mapping, or would take up the memory.
 
     An alias (*name) stands for a value that may hold more of them: a few lines make millions.
     """
@@ -183,6 +182,8 @@ def _check_yaml(path: Path) -> None:
         if path.stat().st_size > MOST_BYTES:
             raise ValueError(f"it has more than {MOST_BYTES:,} bytes")
         for event in yaml.parse(path.read_text("utf-8"), yaml.SafeLoader):
+            if not depth and isinstance(event, yaml.ScalarEvent | yaml.SequenceStartEvent):
+                raise ValueError("it holds no names and values")
             depth += isinstance(event, yaml.CollectionStartEvent)
             depth -= isinstance(event, yaml.CollectionEndEvent)
             if isinstance(event, yaml.AliasEvent) or depth > MOST_DEPTH:
