@@ -220,18 +220,22 @@ def read_model(folder: Path) -> str:
     return digest_of(folder / "train")
 
 
+RUN = "run"  # a checkpoint tells the name of its folder
+
+
 def write_checkpoint(step: int) -> Callable[[Path], None]:
     net = net_of(step)
     velocities = {name: weight * 2 for name, weight in net.state_dict().items()}
     at = resume.Position(0, step, step, Multistep([5]), [])
 
     def write(folder: Path) -> None:
-        resume.save(folder, net, velocities, torch.tensor(float(step)), at)
+        resume.save(folder / RUN, net, velocities, torch.tensor(float(step)), at)
 
     return write
 
 
 def two_checkpoints(folder: Path) -> None:
+    (folder / RUN).mkdir()
     for step in (1, 2):
         write_checkpoint(step)(folder)
 
@@ -242,7 +246,7 @@ def read_checkpoint(folder: Path) -> str:
     velocities = {name: torch.zeros_like(weight) for name, weight in net.state_dict().items()}
     start = resume.Position(0, 0, 0, Multistep([5]), [])
     with redirect_stdout(None):
-        at = resume.resume(folder, net, velocities, loss, start)
+        at = resume.resume(folder / RUN, net, velocities, loss, start)
     assert float(loss) == at.step
     wanted = net_of(at.step).state_dict()
     for name, weight in net.state_dict().items():
