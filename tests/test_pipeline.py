@@ -340,38 +340,11 @@ def finished(checkout: Checkout) -> list[dict[str, str]]:
     return [row for row in runs if row["State"] != "Queued" and row["typ"] == "branch_commit"]
 
 
-def test_a_queued_run_that_was_killed_goes_on_when_queued_again(checkout: Checkout) -> None:
-    """With its workers, as when the machine went down; DVC lists it as running for ever."""
-    line = "dvc", "exp", "run", "--queue", "-S", "conf/recipe/quick.yaml:epochs=40"
-    (killed,) = re.findall(r"Queued experiment '(\S+)'", checkout.run(*line))
-    checkout.run("dvc", "queue", "start")
-    wait_for(lambda: list(checkout.folder.glob(".scratch/train/*/before.safetensors")))
-    for process in processes_in(checkout.folder):
-        os.kill(process, signal.SIGKILL)
-    assert re.search(rf" {killed} .* Running", queued(checkout))
-    checkout.run("dvc", "queue", "kill", "-f", killed)
-    checkout.run("dvc", "queue", "remove", killed)
-    (again,) = re.findall(r"Queued experiment '(\S+)'", checkout.run(*line))
-    checkout.run("dvc", "queue", "start")
-    wait_for(lambda: re.search(rf" {again} .* Success", queued(checkout)))
-    assert "train: going on after epoch " in checkout.run("dvc", "queue", "logs", again)
-
-
 def wait_for(what: Callable[[], object], seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < deadline
         time.sleep(0.1)
-
-
-def processes_in(folder: Path) -> list[int]:
-    """All whose working directory is the checkout, or a copy in it."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            if (process / "cwd").readlink().is_relative_to(folder):
-                found.append(int(process.name))
-    return found
 
 
 def test_a_folder_of_photos(checkout: Checkout, tmp_path: Path) -> None:
