@@ -16,7 +16,10 @@ from alexnet.scratch import CHECKOUT
 from alexnet.verifying import verify, verify_model
 
 DATA = CHECKOUT / "data"
-UNSEALED = ("data/train", "data/evaluate", "metrics.json")  # the others tell of a change themselves
+HASHED = (  # all but the shards, of which their manifest has the SHA-256
+    *(f"data/{name}" for name in ("index", "moments", "train", "evaluate", "retrieve", "report")),
+    "metrics.json",
+)
 
 
 def damage(parameters: list[str]) -> Iterator[str]:
@@ -25,8 +28,7 @@ def damage(parameters: list[str]) -> Iterator[str]:
     with workers(config.executor) as pool:
         yield from verify(pool, DATA, load_index(DATA / "index"))
     yield from verify_model(DATA / "train")
-    for path in changed_outputs(CHECKOUT, UNSEALED):
-        yield f"{path} is not that of dvc.lock; mend: dvc repro"
+    yield from changed_outputs(CHECKOUT, HASHED)
 
 
 def wrong_md5(parameters: list[str]) -> Iterator[str]:

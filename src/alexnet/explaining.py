@@ -6,6 +6,7 @@ what it has hashed before make that quick for files that nobody touched.
 
 import csv
 import json
+import shlex
 from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from dvc.dependency import ParamsDependency
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
+from dvc_data.hashfile.state import StateNoop
 
 from alexnet.archives import check_unchanged
 from alexnet.errors import InputError
@@ -41,14 +43,28 @@ def explain(root: Path, metric: str, raw: Path | None) -> Link:
 
 
 def changed_outputs(root: Path, among: Container[str]) -> Iterator[str]:
-    """Those `among` the outputs that are on disk, yet not as in dvc.lock. InputError as above."""
+    """Those `among` the outputs that are on disk, yet not as in dvc.lock, each with its mend.
+
+    All is hashed again: what DVC notes of a pulled object is what its name promised, not what came.
+    Raises InputError as above.
+    """
     try:
         outputs = [out for stage in Repo(str(root)).index.stages for out in stage.outs]
         for out in outputs:
-            if out.def_path in among and out.exists and out.workspace_status():
-                yield str(out.def_path)
+            if out.def_path not in among or not out.exists:
+                continue
+            out.cache.state = StateNoop()
+            if out.workspace_status():
+                yield f"{out.def_path} is not that of dvc.lock; mend: {_mend(out.def_path)}"
     except (DvcException, OSError) as error:
         raise InputError(f"{root}: DVC says: {error}", "dvc repro") from None
+
+
+def _mend(path: str) -> str:
+    """Where the output is a link into DVC's cache, that holds the damage too, and would keep it."""
+    path = shlex.quote(path)
+    linked = f"""find {path} -type f -exec find "$(dvc cache dir)" -samefile {{}} -delete ';'"""
+    return f"{linked}; rm -r {path}; dvc repro"
 
 
 def _value(root: Path, metric: str) -> str:
