@@ -24,7 +24,7 @@ from benchmarks.table import Row, show
 JPEG_BYTES = 110_000  # of an ImageNet photo, at the median
 TINY = 512
 SHARED = 500  # photos, again and again
-IMAGES = (5_000, 10_000, 20_000)
+IMAGES = (5_000, 20_000)
 TRAIN_2012, FALL_2011 = 1_281_167, 14_197_122
 Told = dict[str, float]
 
