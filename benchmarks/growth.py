@@ -35,7 +35,7 @@ def in_a_fresh_process(photos: list[bytes], count: int) -> dict[str, float]:
 
 def measured(folder: Path, count: int) -> dict[str, float]:
     """Wall and CPU seconds, and peak memory in MB, of one worker that does all the jobs."""
-    jobs = work.jobs(folder, folder / "shards", count)
+    jobs = work.jobs(folder, folder / "work", count)
     wall, cpu = time.perf_counter(), cpu_seconds()
     for job in jobs:
         resize_shard(job)

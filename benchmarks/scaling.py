@@ -73,8 +73,9 @@ def resized(into: Path, table: Rows, pool: Executor) -> Path:
     """All photos to shards, as the stage does; returns their folder."""
     jobs = work.jobs(into.parent, into, len(table), -(-len(table) // SHARDS))
     resizing.resize(pool, jobs, lambda _: None)
-    resizing.join(into / work.SPLIT, table, jobs)
-    return into / work.SPLIT
+    split = jobs[0].path.parent
+    resizing.join(split, table, jobs)
+    return split
 
 
 def summed(split: Path, pool: Executor) -> None:

@@ -30,9 +30,8 @@ def write_raw(photos: Sequence[bytes], folder: Path, count: int) -> Rows:
 
 
 def jobs(folder: Path, into: Path, count: int, records: int = RECORDS_A_SHARD) -> list[Job]:
-    """The jobs of the resize stage that write what `write_raw` left in `folder` to `into`."""
-    (into / SPLIT).mkdir(parents=True)
-    return shard_jobs(
+    """The resize stage's jobs, to write what `write_raw` left in `folder` to `into`/shards."""
+    made = shard_jobs(
         into,
         count,
         records,
@@ -44,3 +43,5 @@ def jobs(folder: Path, into: Path, count: int, records: int = RECORDS_A_SHARD) -
         apply_exif=False,
         on_error="fail",
     )
+    made[0].path.parent.mkdir(parents=True)
+    return made
