@@ -1,4 +1,8 @@
-"""Tars of ImageNet's size and shape whose images are holes in the file: an index reads headers."""
+"""Tars of ImageNet's size and shape whose images are holes in the file: an index reads headers.
+
+Where the headers lie far apart each is an extent of its own; on a disk mounted with `discard` it
+can take longer to delete such a file than to read it.
+"""
 
 import gzip
 import io
