@@ -95,12 +95,12 @@ PARTS = {
 NAMES = (*PARTS, "shards")
 
 
-def row(name: str, share: float) -> Row:
-    """A part, measured."""
-    with TemporaryDirectory(prefix="alexnet-scale-") as folder:
-        PARTS[name].make(Path(folder), share)
-        command = [sys.executable, "-m", "benchmarks.scale", "--measure", folder, "--parts", name]
-        run = subprocess.run(command, cwd=CHECKOUT, check=True, stdout=subprocess.PIPE)
+def row(name: str, share: float, folder: Path) -> Row:
+    """A part, measured in this folder."""
+    PARTS[name].make(folder, share)
+    measure = ["--measure", str(folder), "--parts", name]
+    command = [sys.executable, "-m", "benchmarks.scale", *measure]
+    run = subprocess.run(command, cwd=CHECKOUT, check=True, stdout=subprocess.PIPE)
     found: Told = json.loads(run.stdout.splitlines()[-1])
     return Row(PARTS[name].about, told(found))
 
@@ -147,7 +147,8 @@ def main() -> None:
         print(json.dumps(measured(asked.parts[0], asked.measure)))
         return
     for name in asked.parts:
-        show(name, shard_rows() if name == "shards" else [row(name, asked.share)])
+        with TemporaryDirectory(prefix="alexnet-scale-") as folder:  # shown before it is deleted
+            show(name, shard_rows() if name == "shards" else [row(name, asked.share, Path(folder))])
 
 
 if __name__ == "__main__":
