@@ -51,7 +51,7 @@ def test_all_of_ilsvrc2012_is_spread_over_its_classes() -> None:
 
 
 def test_an_epoch_begins_on_shards_of_which_few_exist(tmp_path: Path) -> None:
-    images = 20_000
+    images = 200_000
     scale_epoch.make_epoch(tmp_path, images)
     assert scale_epoch.begun(tmp_path)["images"] == images
     shards = Shards(tmp_path / "train")
