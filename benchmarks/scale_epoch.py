@@ -1,0 +1,97 @@
+"""Shards as many as ImageNet's, with as few records as are read; the order of a long epoch."""
+
+import json
+import os
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from alexnet.batches import Chances, batch_parts, choose, crops
+from alexnet.sharding import RECORDS_A_SHARD, write_manifest, write_shard
+from alexnet.shards import SIDE, Pixels, Shards
+from benchmarks.growth import peak_memory
+
+SHARDS = 1301  # ILSVRC-2012's, train and val
+RECORDS = 2  # of each, when all are opened
+BATCH = 128
+BATCHES = 4  # more than are filled ahead
+
+
+def make_shards(folder: Path, share: float) -> None:
+    """SHARDS of two records, and one that is full."""
+    write_split(folder / "many", {n: range(n * RECORDS, (n + 1) * RECORDS) for n in range(SHARDS)})
+    write_split(folder / "full", {0: range(RECORDS_A_SHARD)})
+
+
+def opened(folder: Path) -> dict[str, float]:
+    """Each of the shards mapped, by a visit of its first record."""
+    start = time.perf_counter()
+    many = Shards(folder / "many")
+    read = time.perf_counter()
+    for first in range(0, SHARDS * RECORDS, RECORDS):
+        many.read(first)
+    visited = time.perf_counter()
+    Shards(folder / "full").read(0)
+    full = time.perf_counter() - visited
+    bytes_full = (folder / "full/manifest.json").stat().st_size
+    return {
+        "ms to read the manifest": 1e3 * (read - start),
+        "s to open and visit all": visited - read,
+        "ms to open a full shard": 1e3 * full,
+        "open files": len(os.listdir("/proc/self/fd")),  # noqa: PTH208
+        "kB of manifest, were all full": SHARDS * bytes_full / 1e3,
+    }
+
+
+def make_epoch(folder: Path, images: int) -> None:
+    """A split of so many images, of which only those of the first batches exist."""
+    order = choose(0, 0, images, Chances()).order[: BATCHES * BATCH].numpy()
+    wanted: dict[int, list[int]] = {n: [] for n in range(-(-images // RECORDS_A_SHARD))}
+    for record in sorted(order.tolist()):
+        wanted[record // RECORDS_A_SHARD].append(record)
+    write_split(folder / "train", wanted, images)
+    (folder / "images").write_text(json.dumps(images))
+
+
+def begun(folder: Path) -> dict[str, float]:
+    """What an epoch does before its first step."""
+    images = json.loads((folder / "images").read_text())
+    marks = [time.perf_counter()]
+    shards = Shards(folder / "train")
+    marks.append(time.perf_counter())
+    choices = choose(0, 0, images, Chances())
+    marks.append(time.perf_counter())
+    peak = peak_memory()
+    batches = crops(shards, choices, batch_parts(images, BATCH), Chances().crop, pin=False)
+    next(batches)
+    marks.append(time.perf_counter())
+    opening, order, first = np.diff(marks)
+    return {
+        "images": images,
+        "s to open": opening,
+        "s for the order and all choices": order,
+        "s to the first batch": first,
+        "MB with the choices": peak,
+    }
+
+
+def write_split(folder: Path, records: Mapping[int, Iterable[int]], rows: int = 0) -> None:
+    """Shards by number with these records; one without any gets the first one's entry, no file."""
+    folder.mkdir()
+    picture: Pixels = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), np.uint8)
+    entries: list[dict[str, Any]] = []
+    first, empty = 0, None
+    for n, some in records.items():
+        listed = list(some)
+        path = folder / f"{n:05d}.lmdb"
+        if listed or empty is None:
+            entry = write_shard(path, ((record, picture) for record in listed), "raw")
+            empty = empty or entry
+        else:
+            entry = empty | {"file": path.name}
+        entries.append(entry | {"first": first})
+        first += RECORDS_A_SHARD if rows else len(listed)
+    write_manifest(folder, np.zeros(rows or first, np.int32), "raw", entries, [])
