@@ -1,5 +1,6 @@
 """A stage on several processes: it starts its own script again under torchrun."""
 
+import atexit
 import logging
 import os
 import re
@@ -136,9 +137,12 @@ def _telling_once() -> Iterator[None]:
     """
     try:
         yield
+    except SystemExit as end:
+        _leave(end.code)
     except KeyboardInterrupt:
-        sys.exit(128 + signal.SIGINT)
+        _leave(128 + signal.SIGINT)
     except (InputError, OSError):
+        atexit.register(_leave, 1)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # till it is told
         _silent_unless_first()
         if TOLD in os.environ:
@@ -146,9 +150,17 @@ def _telling_once() -> Iterator[None]:
         raise
     except Exception as error:
         if isinstance(error, dist.DistError) or "gloo" in str(error):
-            sys.exit(1)  # another rank is gone, and has said why or could not
+            _leave(1)  # another rank is gone, and has said why or could not
+        atexit.register(_leave, 1)
         _silent_unless_first()
         raise
+
+
+def _leave(code: Any) -> None:
+    """End at once: what speaks to other ranks, taken down when they are gone, can abort."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _silent_unless_first() -> None:
