@@ -14,12 +14,13 @@ import torch
 
 from alexnet.sharding import write_manifest, write_shard
 from alexnet.shards import SIDE, Shards
+from checkout import Checkout
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # a file of tests on each core: a second thread of each
     os.environ["OMP_NUM_THREADS"] = "1"  # process they start would wait for the others
     sys.modules["__main__"].__file__ = __file__  # which it has not; a stage's script has one
 
-LONGEST = ("test_pipeline.py", "test_launching.py", "test_towers.py")  # begun first, end last
+LONGEST = ["sweeps", "launching", "pipeline", "interrupted", "commands", "sharing"]  # begun first
 
 Images = npt.NDArray[np.uint8]
 MakeSplit = Callable[..., Shards]
@@ -54,6 +55,15 @@ def split(tmp_path_factory: pytest.TempPathFactory, images: Images) -> Shards:
     return write_split(folder, images, [n % 5 for n in range(20)])
 
 
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """All stages run and committed: a copy for each file of tests."""
+    folder = tmp_path_factory.getbasetemp()
+    shared = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+    whole = Checkout.reproduced(shared / "reproduced")
+    return whole.copied(tmp_path_factory.mktemp("checkout") / "copy")
+
+
 @contextmanager
 def files_end_at(size: int) -> Iterator[None]:
     """Every file, as on a full disk: what is written behind these many bytes fails."""
@@ -72,4 +82,5 @@ def _same_every_time() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.path.name not in LONGEST)
+    first = {f"test_{name}.py": place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: first.get(item.path.name, len(first)))

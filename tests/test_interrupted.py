@@ -1,0 +1,127 @@
+"""Runs that are killed, started at once, damaged: then run again, they end in the same bytes.
+
+KILLS=50 pytest -s tests/test_interrupted.py ends `dvc repro` so often, in every stage.
+"""
+
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from checkout import STAGES, Checkout
+
+KILLS = int(os.environ.get("KILLS", "1"))
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize("number", range(KILLS))
+def test_a_killed_dvc_repro_ends_in_the_same_bytes_when_run_again(
+    checkout: Checkout, number: int
+) -> None:
+    """The stage is killed, or dvc with all that it started, at any moment of a stage or after it.
+
+    The run cache, which would bring the outputs back, is off.
+    """
+    undisturbed, chance = checkout.outputs(), random.Random(number)
+    stage = STAGES[(number + 3) % len(STAGES)]
+    process = checkout.start("dvc", "repro", "--force", "--single-item", stage)
+    assert process.stdout
+    assert any(line.startswith(f"Running stage '{stage}'") for line in process.stdout)
+    _work_for(process.pid, chance.uniform(0, 5))
+    victim = "all" if number % 2 == 0 else "stage"
+    _kill(process.pid, victim, stage)
+    said = process.communicate(timeout=100)[0]
+    print(f"\n{number}: {stage}, {victim}: {process.returncode}", flush=True)
+    assert process.returncode == 0 or victim == "all" or "failed to reproduce" in said
+    assert "Traceback" not in said
+    checkout.run("dvc", "repro", "--no-run-cache")
+    assert checkout.outputs() == undisturbed
+    assert checkout.run("git", "status", "--porcelain") == ""
+
+
+def test_several_dvc_repro_at_once(checkout: Checkout) -> None:
+    """One does the work; DVC refuses the others in a line that names the process at work."""
+    undisturbed = checkout.outputs()
+    command = "dvc", "repro", "--force", "--single-item", "moments"
+    runs = [checkout.start(*command) for _ in range(3)]
+    told = [run.communicate(timeout=300)[0] for run in runs]
+    assert 0 in [run.returncode for run in runs], told
+    for run, said in zip(runs, told, strict=True):
+        assert "Traceback" not in said
+        assert run.returncode == 0 or re.search(r"ERROR: .*(busy|lock)", said), said
+    checkout.run("dvc", "repro")
+    assert checkout.outputs() == undisturbed
+
+
+def _work_for(session: int, seconds: float) -> None:
+    """Let the processes of a session use so much of the processor: as far on a busy machine."""
+    until = _used(session) + seconds * os.sysconf("SC_CLK_TCK")
+    while 0 < _used(session) < until:
+        time.sleep(0.01)
+
+
+def _used(session: int) -> int:
+    """Ticks of the living, and of the dead that they waited for."""
+    return sum(sum(map(int, fields[11:15])) for fields in _processes(session).values())
+
+
+def _processes(session: int) -> dict[int, list[str]]:
+    """The living of a session, each with what /proc tells behind its name."""
+    found = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has ended
+            fields = path.read_text().rpartition(") ")[2].split()
+            if fields[3] == str(session) and fields[0] != "Z":
+                found[int(path.parent.name)] = fields
+    return found
+
+
+def _kill(session: int, victim: str, stage: str) -> None:
+    if victim == "all":
+        with suppress(ProcessLookupError):
+            os.killpg(session, signal.SIGKILL)
+        return
+    for pid in sorted(_processes(session)):
+        with suppress(OSError):
+            command = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+            if command[1:2] == [f"stages/{stage}.py"]:
+                os.kill(pid, signal.SIGKILL)
+                return
+
+
+def test_a_killed_training_goes_on_to_the_same_bytes(checkout: Checkout) -> None:
+    command = [sys.executable, str(checkout.folder / "stages/train.py"), "recipe.epochs=12"]
+    model = checkout.folder / "data/train/model.safetensors"
+    checkout.run(*command)
+    straight = model.read_bytes()
+    run = subprocess.Popen([*command, "launcher.device=auto"], stdout=subprocess.PIPE, text=True)
+    assert run.stdout is not None
+    assert any(line.startswith("epoch   3/12") for line in run.stdout)
+    run.kill()
+    run.communicate()
+    assert "train: going on after epoch " in checkout.run(*command)
+    assert model.read_bytes() == straight
+    checkout.run("dvc", "checkout", "--force", "dvc.yaml")
+
+
+def test_damage_is_mended_by_what_the_message_says(checkout: Checkout) -> None:
+    """A flipped bit in a shard is one in DVC's cache, too: both are the same file."""
+    shard = checkout.folder / "data/shards/val/00000.lmdb"
+    whole = shard.read_bytes()
+    shard.chmod(0o644)
+    with shard.open("r+b") as file:
+        file.seek(len(whole) // 2)
+        file.write(bytes([whole[len(whole) // 2] ^ 1]))
+    said = checkout.run("python", "stages/evaluate.py", fails=True)
+    assert re.search(r"val/00000.lmdb: record \d is damaged; mend: ", said)
+    checkout.run("bash", "-c", said.partition("mend: ")[2])
+    assert shard.read_bytes() == whole
+    assert checkout.run("dvc", "status", "dvc.yaml") == "Data and pipelines are up to date.\n"

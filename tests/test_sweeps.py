@@ -1,0 +1,85 @@
+"""`dvc exp run --queue`, as the README tells it."""
+
+import csv
+import os
+import re
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from checkout import Checkout
+
+LINE = [
+    *("dvc", "exp", "run", "--queue", "-S", "lr=0.005,0.03"),
+    *("-S", "conf/dataset/miniature.yaml:pixels=jpeg", "-S", "conf/recipe/quick.yaml:epochs=40"),
+]
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_queue_that_was_killed_goes_on_when_queued_again(checkout: Checkout) -> None:
+    """With its worker, as when the machine went down: DVC lists its run as running for ever.
+
+    The runs are in DVC's own copies of the checkout, which lack the git-ignored raw data and
+    scratch; JPEG shards make them read the raw data, which they find in the main checkout.
+    """
+    killed, waiting = queue(checkout)
+    begin(checkout)
+    wait_for(lambda: list(checkout.folder.glob(".scratch/train/*/before.safetensors")))
+    for process in processes_in(checkout.folder):
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+    assert f"{killed} Running" in queued(checkout)
+    checkout.run("dvc", "queue", "kill", "-f", killed)
+    checkout.run("dvc", "queue", "remove", killed, waiting)
+    again = queue(checkout)
+    begin(checkout)
+    wait_for(lambda: all(f"{name} Success" in queued(checkout) for name in again))
+    assert "train: going on after epoch " in checkout.run("dvc", "queue", "logs", again[0])
+    wait_for(lambda: len(finished(checkout)) == 2)  # a moment later than the queue says so
+    runs = finished(checkout)
+    assert {row["lr"] for row in runs} == {"0.005", "0.03"}
+    assert all(row["images"] == "6" and row["top1_error"] for row in runs)
+
+
+def queue(checkout: Checkout) -> list[str]:
+    """The names of the runs, in the order in which they will be begun."""
+    return re.findall(r"Queued experiment '(\S+)'", checkout.run(*LINE))
+
+
+def begin(checkout: Checkout) -> None:
+    """Its worker holds what it is given to write to: a pipe would be open until it ends."""
+    checkout.run("bash", "-c", "dvc queue start >start.log 2>&1")
+
+
+def queued(checkout: Checkout) -> str:
+    """Each run's name and state, of a table of number, name, date and state."""
+    rows = (line.split() for line in checkout.run("dvc", "queue", "status").splitlines())
+    return "\n".join(f"{row[1]} {row[-1]}" for row in rows if len(row) > 3)
+
+
+def finished(checkout: Checkout) -> list[dict[str, str]]:
+    shown = checkout.run("dvc", "exp", "show", "--no-pager", "--csv").splitlines()
+    runs = [row for row in csv.DictReader(shown) if row["rev"] not in ("workspace", "master")]
+    return [row for row in runs if row["State"] == "Success"]
+
+
+def wait_for(what: Callable[[], object], seconds: float = 200) -> None:
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+
+
+def processes_in(folder: Path) -> list[int]:
+    """All whose working directory is the checkout, or a copy in it."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if (process / "cwd").readlink().is_relative_to(folder):
+                found.append(int(process.name))
+    return found
