@@ -96,9 +96,9 @@ def test_records_lie_where_lmdb_finds_them(tmp_path: Path, pixels: str) -> None:
     images = np.full((400, 256, 256, 3), 255, np.uint8)
     images[:40] = random_images(40)
     path = tmp_path / "00000.lmdb"
-    sharding.write_shard(path, enumerate(images), pixels)
+    tree = sharding.write_shard(path, enumerate(images), pixels)["tree"]
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-        ours = {key: mapped[start:stop] for key, start, stop in btree.values_of(mapped, PAGE)}
+        ours = {key: mapped[start:stop] for key, start, stop in btree.values_of(mapped, tree)}
     with lmdb.open(str(path), subdir=False, readonly=True, lock=False) as env, env.begin() as all_:
         assert ours == dict(all_.cursor())
 

@@ -58,10 +58,10 @@ def of_other_images(data: Path) -> None:
     save_moments(data / "moments", sums_of(np.zeros((2, 256, 256, 3), np.uint8)))
 
 
-def of_fewer_words(data: Path) -> None:
+def of_another_mean(data: Path) -> None:
     path = data / "moments/moments.json"
     content = read_sealed(path)
-    del content["channel_means"]
+    content["channel_means"][0] += 1
     write_sealed(path, content)
 
 
@@ -83,7 +83,7 @@ HARMS: dict[str, tuple[Callable[[Path], None], list[str]]] = {
         lambda data: flipped(data / "moments/mean_image.npy", 5000),
         ["mean_image.npy was changed.*mend: .*dvc repro -f moments"],
     ),
-    "moments edited": (of_fewer_words, ["moments is not of these shards: moments.json; mend: "]),
+    "moments edited": (of_another_mean, ["moments is not of these shards: moments.json; mend: "]),
     "other moments": (
         of_other_images,
         ["moments is not of these shards: moments.json; mend: .*dvc repro -f moments"],

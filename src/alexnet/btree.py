@@ -54,11 +54,17 @@ def _checksum(file: BinaryIO, page_bytes: int, pages: list[int]) -> str:
     return digest.hexdigest()
 
 
-def values_of(mapped: mmap.mmap, page_bytes: int) -> Iterator[tuple[bytes, int, int]]:
-    """Each key of an LMDB file whose tree is whole, and from where to where its value lies."""
+def values_of(mapped: mmap.mmap, tree: dict[str, Any]) -> Iterator[tuple[bytes, int, int]]:
+    """Each key of an LMDB file whose tree is whole, and from where to where its value lies.
+
+    Of a forged tree too it ends: it follows the pages listed alone, each once. Raises struct.error
+    or LookupError where one leads elsewhere; what it says of a value is for the caller to doubt.
+    """
+    page_bytes, others = tree["page_bytes"], set(tree["pages"])
     newest = max((0, page_bytes), key=lambda meta: META_TRANSACTION.unpack_from(mapped, meta))
     (root,) = META_ROOT.unpack_from(mapped, newest)
     pages = [root] if root != NO_PAGE else []
+    others.difference_update(pages)
     while pages:
         page = pages.pop() * page_bytes
         flags, end = PAGE_NODES.unpack_from(mapped, page)
@@ -67,6 +73,7 @@ def values_of(mapped: mmap.mmap, page_bytes: int) -> Iterator[tuple[bytes, int, 
             if flags & BRANCH:
                 low, middle, high, _ = NODE.unpack_from(mapped, page + place)
                 pages.append(low | middle << 16 | high << 32)
+                others.remove(pages[-1])
             else:
                 yield _value(mapped, page + place, page_bytes)
 

@@ -19,7 +19,7 @@ from alexnet.errors import InputError
 from alexnet.index import load_index
 from alexnet.links import Link
 from alexnet.scoring import FIVE
-from alexnet.sealed import read_sealed
+from alexnet.shard_files import read_manifest
 
 METRICS = "metrics.json"
 DIGITS = 12  # of a hash
@@ -157,8 +157,8 @@ def _contents(root: Path, path: str, raw: Path | None) -> Iterator[Link]:
 
 def _shards(folder: Path) -> Iterator[Link]:
     """By name and size; every byte was part of the folder's own hash."""
-    for shard in read_sealed(folder / "manifest.json")["shards"]:
-        file = folder / str(shard["file"])
+    for shard in read_manifest(folder)["shards"]:
+        file = folder / shard["file"]
         holds = file.exists() and file.stat().st_size == shard["bytes"]
         yield Link(
             shard["file"], f"{shard['records']:,} images, SHA-256 {shard['sha256'][:DIGITS]}", holds

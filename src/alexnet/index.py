@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tokenize import TokenError
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -103,7 +104,7 @@ def load_index(folder: Path) -> Index:
     path, splits = folder / "archives.json", {}
     try:
         place = folder.stat().st_ino
-        archives = [(str(a["path"]), int(a["size"])) for a in json.loads(path.read_text("utf-8"))]
+        archives = [_archive(entry) for entry in json.loads(path.read_text("utf-8"))]
         for split in SPLITS:
             path = folder / f"{split}.npy"
             if split != "test" or path.exists():
@@ -111,15 +112,32 @@ def load_index(folder: Path) -> Index:
         path, synsets = folder, load_synsets(folder)
         if folder.stat().st_ino != place:  # some files of the one, some of the other
             raise ValueError("another took its place while it was read")
-    except (OSError, ValueError, EOFError, KeyError, TypeError, OverflowError) as error:
+        for split, rows in splits.items():
+            _check_range(f"{split}.npy: label", rows["label"], len(synsets))
+            _check_range(f"{split}.npy: archive", rows["archive"], len(archives))
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         what = f"{folder} holds no index: {path.name}: {error!r}"
         raise InputError(what, made_anew(path, "index")) from None
     return Index(splits, archives, synsets)
 
 
+def _archive(entry: Any) -> tuple[str, int]:
+    path, size = entry["path"], entry["size"]
+    if not (isinstance(path, str) and type(size) is int and 0 <= size < 1 << 63):
+        raise ValueError(f"an archive is {str(entry)[:80]}")
+    if Path(path).is_absolute() or ".." in Path(path).parts:  # it lies in the raw data set
+        raise ValueError(f"an archive lies in {path[:80]!r}")
+    return path, size
+
+
+def _check_range(name: str, values: npt.NDArray[np.int32], count: int) -> None:
+    if len(values) and values.view(np.uint32).max() >= count:  # one below 0 is a large one
+        raise ValueError(f"{name}s leave 0–{count - 1}")
+
+
 def _mapped(path: Path) -> Rows:
     try:
-        rows: Rows = np.load(path, mmap_mode="r")
+        rows: Rows = np.lib.format.open_memmap(path, mode="r")
     except (SyntaxError, TokenError) as error:  # numpy reads the header as Python's words
         raise ValueError(f"{path.name}: {error}") from None
     if rows.dtype != ROW or rows.ndim != 1:

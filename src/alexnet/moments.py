@@ -17,13 +17,17 @@ import xxhash
 from PIL import Image
 
 from alexnet.errors import InputError, made_anew
-from alexnet.sealed import read_sealed, write_sealed
+from alexnet.sealed import is_count, load_array, read_sealed, write_sealed
 from alexnet.shards import SIDE, Pixels, Shards
 from alexnet.workers import follow_parent
 
 FEW = 257  # images whose sum 16 bits just hold: 257 · 255 = 2¹⁶ − 1
 SHIFT = 128  # makes int8 of uint8
 DIGITS = 10  # of an eigenpair: what differs between linear algebra libraries lies below
+
+UNITS = "RGB pixel values, 0–255; covariance and eigenvalues in their squares"
+SHAPES = {"channel_means": (3,), "covariance": (3, 3), "eigenvectors": (3, 3)}
+AT_LEAST_0 = {"eigenvalues": (3,), "sqrt_eigenvalues": (3,)}
 
 Table = npt.NDArray[np.integer[Any]]
 
@@ -143,7 +147,7 @@ def colour_moments(sums: Sums) -> dict[str, Any]:
     vectors = columns.T[::-1] * np.where(columns.T[::-1].sum(axis=1, keepdims=True) < 0, -1, 1)
     values = values[::-1].clip(min=0)
     return {
-        "units": "RGB pixel values, 0–255; covariance and eigenvalues in their squares",
+        "units": UNITS,
         "images": sums.count,
         "channel_means": [total / pixels for total in totals],
         "covariance": covariance,
@@ -182,17 +186,29 @@ def load_moments(folder: Path) -> Moments:
     """Read mean_image.npy and moments.json. Raises InputError where they are missing or damaged."""
     path = folder / "moments.json"
     try:
-        colour = read_sealed(path)
+        colour = _checked(read_sealed(path))
         pairs = np.array(colour["eigenvalues"]), np.array(colour["eigenvectors"])
         path = folder / "mean_image.npy"
-        data = path.read_bytes()
-        if xxhash.xxh3_64_hexdigest(data) != colour["mean_image"]:
-            raise ValueError(f"{path.name} was changed after it was written")
-        mean = np.load(io.BytesIO(data))
-    except (OSError, ValueError, KeyError, EOFError) as error:
+        mean = load_array(path, colour["mean_image"], (SIDE, SIDE, 3), np.float32)
+        if not ((mean >= 0) & (mean <= 255)).all():  # nor is it, of what is no number
+            raise ValueError(f"{path.name} has pixels beyond 0–255")
+    except (OSError, ValueError, KeyError) as error:
         what = f"{folder} holds no moments: {error}"
         raise InputError(what, made_anew(path, "moments")) from None
     return Moments(mean, *pairs)
+
+
+def _checked(colour: dict[str, Any]) -> dict[str, Any]:
+    """`colour`, as `colour_moments` tells it. Raises ValueError or KeyError where it is not."""
+    for name, shape in (SHAPES | AT_LEAST_0).items():
+        values = np.array(colour[name])  # of lists of unequal lengths numpy makes none itself
+        if values.shape != shape or values.dtype != np.float64 or not np.isfinite(values).all():
+            raise ValueError(f"{name} is not {'×'.join(map(str, shape))} numbers")
+        if name in AT_LEAST_0 and (values < 0).any():
+            raise ValueError(f"{name} has one below 0")
+    if colour["units"] != UNITS or not is_count(colour["images"]) or not colour["images"]:
+        raise ValueError("units or images are none")
+    return colour
 
 
 def _rounded(values: npt.NDArray[np.float64]) -> list[float]:

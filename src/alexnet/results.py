@@ -34,16 +34,21 @@ def run_of(described: Mapping[str, Any], split: str) -> dict[str, Any]:
     """Of which run a result is: what model.json says of the model, and the split looked at.
 
     parameters: 8 digits of all that the names model and recipe stood for, overrides included, but
-    not of where the run lies that this one began with: another for each seed.
+    not of where the run lies that this one began with: another for each seed. Raises InputError
+    where the model does not tell of its run.
     """
     recipe = dict(described["recipe"])
     if recipe.get("init_from"):
         recipe["init_from"] = "another run"
-    stood_for = [described["net"], recipe, described["input"]]
-    told = {"split": split, "classes": described["net"]["classes"], **described["chosen"]}
-    told |= {"seed": described["seed"], "lr": described["lr"]}
-    told["parameters"] = fingerprint(stood_for)[:8]
-    return {name: told[name] for name in RUN}
+    try:
+        stood_for = [described["net"], recipe, described["input"]]
+        told = {"split": split, "classes": described["net"]["classes"], **described["chosen"]}
+        told |= {"seed": described["seed"], "lr": described["lr"]}
+        told["parameters"] = fingerprint(stood_for)[:8]
+        return {name: told[name] for name in RUN}
+    except (KeyError, TypeError) as error:
+        what = f"the model does not tell of which run it is: {error!r}"
+        raise InputError(what, "dvc repro -f train") from None
 
 
 def write_result(path: Path, result: Result) -> None:

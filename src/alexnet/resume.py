@@ -3,20 +3,24 @@
 import signal
 import sys
 import threading
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from alexnet import checkpoint
 from alexnet.errors import InputError
 from alexnet.model import AlexNet
 from alexnet.optim import Schedule
+from alexnet.sealed import is_count
 from alexnet.towers import agreed, part_of, whole_of
 
 NEWEST, BEFORE = "checkpoint.safetensors", "before.safetensors"
+MOVING = {"best", "waited", "dropped", "epoch"}  # of a schedule, with the epochs
 STOPPED = 128 + signal.SIGTERM  # the exit code: dvc repro takes it for a failure, and stops
 
 
@@ -96,15 +100,47 @@ def _loaded(
     tensors, saved = checkpoint.load(path)
     if saved.pop("run", None) != path.parent.name:  # of which the folder's name tells all
         raise InputError(f"{path} is of another run")
-    loss.copy_(tensors.pop("loss"))
-    tensors = part_of(tensors, net.place)
-    for name, velocity in velocities.items():
-        velocity.copy_(tensors.pop(f"velocity.{name}"))
-    net.load_state_dict(tensors)
-    schedule = type(start.schedule)(**saved.pop("schedule"))
-    at = Position(**saved, schedule=schedule)
+    try:
+        at = _position(saved, start.schedule)
+        found = {"loss": tensors.pop("loss"), **part_of(tensors, net.place)}
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is no checkpoint of a run: {error!r}") from None
+    own = {f"velocity.{name}": velocity for name, velocity in velocities.items()}
+    own |= {"loss": loss, **net.state_dict()}
+    if _shapes(found) != _shapes(own):  # before the first of them is taken
+        raise InputError(f"{path} is of another net")
+    with torch.no_grad():
+        for name, tensor in own.items():
+            tensor.copy_(found[name])
     print(f"train: going on after epoch {at.epoch}, step {at.step}", flush=True)
     return at
+
+
+def _position(saved: dict[str, Any], start: Any) -> Position:
+    """What `save` told of it. Raises ValueError or TypeError, or KeyError, where it is no place.
+
+    What does not move in a schedule is `start`'s own: the folder's name tells that it is.
+    """
+    told = saved.pop("schedule")
+    moved = {field.name: told[field.name] for field in fields(start) if field.name in MOVING}
+    at = Position(**saved, schedule=replace(start, **moved))
+    counts = [at.epoch, at.batch, at.step, *(n for name, n in moved.items() if name != "best")]
+    if not (all(map(is_count, counts)) and _are_numbers(*moved.values())):
+        raise ValueError("it tells no place")
+    rows = [dict(row) for row in at.history]
+    if len(rows) != at.epoch or any(row.keys() != rows[0].keys() for row in rows):
+        raise ValueError("its history is not that of its epochs")
+    if not all(_are_numbers(*row.values()) for row in rows):
+        raise ValueError("its history is not of numbers")
+    return at
+
+
+def _are_numbers(*values: Any) -> bool:
+    return all(type(value) in (int, float) for value in values)
+
+
+def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in tensors.items()}
 
 
 class Stop:

@@ -12,36 +12,73 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import xxhash
 
 from alexnet.btree import is_whole
 from alexnet.errors import InputError, made_anew
+from alexnet.sealed import is_count, load_array, read_sealed
 
 NAME = re.compile(r"\d+\.lmdb")  # of a shard, beside its manifest
+SHA256 = re.compile("[0-9a-f]{64}")
+PAGE_BYTES = [1 << n for n in range(8, 17)]  # LMDB's least and most
 Labels = npt.NDArray[np.int32]
 Integers = npt.NDArray[np.int64]
 
 mend = partial(made_anew, stage="resize")
 
 
-def first_records(shards: list[dict[str, Any]]) -> Integers:
-    """Each shard's first record. ValueError where no entry of ours is like that, sealed or not."""
-    for shard in shards:
-        told = [type(shard[name]) for name in ("file", "bytes", "sha256", "first", "tree")]
-        if told != [str, int, str, int, dict] or not NAME.fullmatch(shard["file"]):
-            raise ValueError(f"a shard's entry is {str(shard)[:80]}")
-    firsts = np.array([shard["first"] for shard in shards], np.int64)
-    if firsts[0] or (np.diff(firsts) <= 0).any():
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """manifest.json of a split. OSError, LookupError, TypeError or ValueError where it is none.
+
+    Sealed or not, it says nothing that no `write_manifest` would say.
+    """
+    manifest = read_sealed(folder / "manifest.json")
+    if manifest["pixels"] not in ("raw", "jpeg") or not is_count(manifest["rows"]):
+        raise ValueError("its pixels or rows are none")
+    for is_right, entries in ((_is_shard, manifest["shards"]), (_is_odd, manifest["odd"])):
+        for entry in entries:
+            if not is_right(entry, manifest["rows"]):
+                raise ValueError(f"an entry is {str(entry)[:80]}")
+    bounds = record_bounds(manifest)
+    if bounds[0] or (np.diff(bounds) <= 0).any():
         raise ValueError("its shards are not in order")
-    return firsts
+    return manifest
 
 
-def load_labels(path: Path, checksum: str) -> Labels:
+def _is_shard(entry: Any, rows: int) -> bool:
+    match entry:
+        case {
+            "file": str(file),
+            "sha256": str(sha256),
+            "records": records,
+            "bytes": size,
+            "first": first,
+            "tree": {"page_bytes": int(page_bytes), "pages": [*pages], "xxh3": _},
+        }:
+            named = NAME.fullmatch(file) and SHA256.fullmatch(sha256)
+            counted = all(map(is_count, (records, size, first, *pages)))
+            return bool(named and counted and size and records <= rows and page_bytes in PAGE_BYTES)
+    return False
+
+
+def _is_odd(entry: Any, rows: int) -> bool:
+    match entry:
+        case {"record": record, "name": str(), "archive": str(), "what": str(), "done": str()}:
+            return is_count(record) and bool(record < rows)
+    return False
+
+
+def record_bounds(manifest: dict[str, Any]) -> Integers:
+    """Each shard's first record, and behind the last the number of rows."""
+    firsts = [shard["first"] for shard in manifest["shards"]]
+    return np.array([*firsts, manifest["rows"]], np.int64)
+
+
+def load_labels(folder: Path, manifest: dict[str, Any]) -> Labels:
     """labels.npy: (rows,) int32, −1 where a row was skipped. ValueError where it was changed."""
-    data = path.read_bytes()
-    if xxhash.xxh3_64_hexdigest(data) != checksum:
-        raise ValueError(f"{path.name} was changed after it was written")
-    labels: Labels = np.load(io.BytesIO(data))
+    path, shape = folder / "labels.npy", (manifest["rows"],)
+    labels: Labels = load_array(path, manifest["labels"], shape, np.int32)
+    if (labels < 0).all():
+        raise ValueError(f"{path.name} is of no image")
     return labels
 
 

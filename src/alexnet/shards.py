@@ -11,7 +11,9 @@ in the file each record lies, all that a copy of a part of it, or a request to t
 import hashlib
 import io
 import mmap
+import struct
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -21,20 +23,21 @@ from PIL import Image
 
 from alexnet.btree import values_of
 from alexnet.errors import InputError
-from alexnet.sealed import read_sealed
 from alexnet.shard_files import (
     Integers,
     allow_open_files,
-    first_records,
     load_labels,
     mapping,
     mend,
     opened,
+    read_manifest,
+    record_bounds,
 )
 
 SIDE = 256
 ROW_BYTES = 3 * SIDE
 KEY_BYTES = 8  # of a record's number; its checksum follows
+KEY = np.dtype([("record", ">u8"), ("checksum", "V8")])
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -46,16 +49,16 @@ class Shards:
         """Raises InputError where the folder is not a split, or a damaged one."""
         path = folder / "manifest.json"
         try:
-            self.manifest = read_sealed(path)
-            self._firsts = first_records(self.manifest["shards"])
-            self._as_jpeg = self.manifest["pixels"] == "jpeg"
+            self.manifest = read_manifest(folder)
             path = folder / "labels.npy"
-            self.labels = load_labels(path, self.manifest["labels"])
+            self.labels = load_labels(folder, self.manifest)
         except (OSError, ValueError, EOFError, LookupError, TypeError, OverflowError) as error:
             what = f"{folder} is not a whole split of shards: {error!r}"
             raise InputError(what, mend(path)) from None
         allow_open_files()
         self.folder = folder
+        self._bounds = record_bounds(self.manifest)
+        self._as_jpeg = self.manifest["pixels"] == "jpeg"
         self.records = np.flatnonzero(self.labels >= 0)
         self._maps: dict[int, mmap.mmap] = {}  # by shard
         self._sparse: set[int] = set()  # those of which the kernel reads only what it is told
@@ -68,8 +71,7 @@ class Shards:
 
     def records_of(self, shard: int) -> npt.NDArray[np.intp]:
         """The records of one shard, in order."""
-        ends = [*self._firsts[1:], len(self.labels)]
-        first, last = np.searchsorted(self.records, [self._firsts[shard], ends[shard]])
+        first, last = np.searchsorted(self.records, self._bounds[shard : shard + 2])
         return self.records[first:last]
 
     def read(self, record: int) -> Pixels:
@@ -89,9 +91,10 @@ class Shards:
             self._check(record, shard, stored)
         try:
             if self._as_jpeg:
-                return np.asarray(Image.open(io.BytesIO(stored)))
+                return _decoded(stored)
             return np.frombuffer(stored, np.uint8).reshape(SIDE, SIDE, 3)
-        except (OSError, ValueError):
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            self._checked[record] = False
             what = f"{self._path(shard)}: record {record} is whole, but not as the manifest says"
             raise InputError(what, mend(self.folder / "manifest.json")) from None
 
@@ -163,7 +166,7 @@ class Shards:
         return self.folder / str(self.manifest["shards"][shard]["file"])
 
     def _shards_of(self, records: int | Integers) -> Integers:
-        return np.asarray(np.searchsorted(self._firsts, records, side="right") - 1)
+        return np.asarray(np.searchsorted(self._bounds, records, side="right") - 1)
 
     def _check(self, record: int, shard: int, stored: memoryview) -> None:
         if checksum_of(record, stored) != self._checksums[record].tobytes():
@@ -174,14 +177,38 @@ class Shards:
     def _mapped(self, shard: int) -> mmap.mmap:
         """Kept open; with the first call it is known where each of its records lies."""
         if shard not in self._maps:
-            path, entry = self._path(shard), self.manifest["shards"][shard]
-            mapped = mapping(path, entry)
-            for key, start, stop in values_of(mapped, entry["tree"]["page_bytes"]):
-                record = int.from_bytes(key[:KEY_BYTES], "big")
-                self._starts[record], self._stops[record] = start, stop
-                self._checksums[record] = key[KEY_BYTES:]
+            path = self._path(shard)
+            mapped = mapping(path, self.manifest["shards"][shard])
+            try:
+                self._locate(shard, mapped)
+            except (ValueError, LookupError, OverflowError, struct.error):
+                what = f"{path} has pages that lead astray"
+                raise InputError(what, mend(path)) from None
             self._maps[shard] = mapped
         return self._maps[shard]
+
+    def _locate(self, shard: int, mapped: mmap.mmap) -> None:
+        """Learn where its records lie: those of its own alone, and all within the file."""
+        first, end = self._bounds[shard : shard + 2].tolist()
+        values = values_of(mapped, self.manifest["shards"][shard]["tree"])
+        if not (found := list(islice(values, end - first + 1))):
+            return
+        keys, starts, stops = zip(*found, strict=True)
+        if {*map(len, keys)} != {KEY.itemsize} or max(stops) > len(mapped):
+            raise ValueError("a key or a value is too long")
+        told = np.frombuffer(b"".join(keys), KEY)
+        records = told["record"].astype(np.int64)
+        if len(found) > end - first or records.min() < first or records.max() >= end:
+            raise ValueError("there are records of other shards")
+        self._starts[records], self._stops[records] = starts, stops
+        self._checksums[records] = told["checksum"]
+
+
+def _decoded(stored: memoryview) -> Pixels:
+    image = Image.open(io.BytesIO(stored), formats=["JPEG"])
+    if (image.size, image.mode) != ((SIDE, SIDE), "RGB"):
+        raise ValueError(f"a picture of {image.size}")
+    return np.asarray(image)
 
 
 def _what(error: Exception) -> str:
