@@ -1,5 +1,7 @@
 """Ten views against a loop over slices; the same counts for any batch size and number of ranks."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -9,7 +11,7 @@ from alexnet.evaluation import Predictions, centre_errors, counts_of, predict, v
 from alexnet.model import AlexNet, initialise
 from alexnet.shards import Shards
 from alexnet.towers import Place
-from conftest import Images
+from conftest import Images, write_split
 
 STD = dict.fromkeys(("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8"), 0.025)
 MEAN = 255 * torch.rand(256, 256, 3, generator=torch.Generator().manual_seed(1))
@@ -108,6 +110,13 @@ def test_a_table_beyond_measure_is_not_kept(
     assert found.probabilities is None
     assert torch.equal(found.top, whole.top)
     assert counts_of(found) == counts_of(whole)
+
+
+def test_labels_that_the_net_has_not_are_refused(images: Images, tmp_path: Path) -> None:
+    classes = net_at(Place()).classes
+    other = write_split(tmp_path / "other", images, [classes if n == 7 else 0 for n in range(20)])
+    with pytest.raises(InputError, match=rf"images of label {classes}, and the net {classes} cl"):
+        predict(net_at(Place()), other, MEAN)
 
 
 def test_outputs_that_are_no_numbers_are_refused(split: Shards) -> None:

@@ -146,6 +146,17 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(
     assert "going on after epoch 2" in said
 
 
+def test_labels_that_the_net_has_not_are_refused(
+    tmp_path: Path, split: Shards, images: Images, moments: Moments
+) -> None:
+    """Before hours of training, where it is val that has them."""
+    net = small_net()
+    other = write_split(tmp_path / "other", images, [net.classes] * 20)
+    for train_shards, val_shards in ((other, split), (split, other)):
+        with pytest.raises(InputError, match=f"other has images of label {net.classes}, and"):
+            train(net, train_shards, val_shards, moments, RECIPE, 0, tmp_path)
+
+
 @pytest.mark.parametrize("numbers", [{"epochs": 0}, {"batch_size": 0}])
 def test_no_epochs_or_images_are_refused(
     tmp_path: Path, split: Shards, moments: Moments, numbers: dict[str, Any]

@@ -55,8 +55,9 @@ def predict(net: AlexNet, shards: Shards, mean: Tensor, batch: int = BATCH) -> P
     """What `net` says of every image of `shards`: the same on all ranks, each image counted once.
 
     Labels are ranked by the float32 probabilities that are kept: whoever reads them counts the
-    same. Raises InputError where the net's outputs are no numbers.
+    same. Raises InputError where the net's outputs are no numbers, or it lacks classes.
     """
+    check_labels(shards, net.classes)
     keeps = 4 * len(shards) * net.classes <= KEPT
 
     def rows_of(images: Tensor, _: slice) -> list[Tensor]:
@@ -107,6 +108,13 @@ def centre_errors(
     (found,) = _tables(net, shards, mean, batch, rows_of)
     loss, top1, top5 = (found.sum(dim=0) / len(labels)).tolist()
     return {"val_loss": loss, "top1_error": 100 * top1, "top5_error": 100 * top5}
+
+
+def check_labels(shards: Shards, classes: int) -> None:
+    """Raise InputError where `shards` have images of more classes than the net has."""
+    if (last := int(shards.labels.max())) >= classes:
+        what = f"{shards.folder} has images of label {last}, and the net {classes} classes"
+        raise InputError(what, "dvc repro")
 
 
 def _labels(shards: Shards) -> Tensor:

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, as_completed
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import xxhash
 from alexnet.archives import read_image
 from alexnet.errors import InputError
 from alexnet.images import UnreadableImageError, square
-from alexnet.index import Rows, load_index
+from alexnet.index import Index, Rows, load_index
 from alexnet.scratch import write_atomically
 from alexnet.sharding import RECORD_BYTES, RECORDS_A_SHARD, write_manifest, write_shard
 from alexnet.shards import SIDE, Pixels
@@ -138,7 +139,7 @@ def _entry(job: Job) -> Path:
 
 def _squares(job: Job, odd: Ledger) -> Iterator[tuple[int, Pixels]]:
     """Each readable image of the job with its record number; what was odd goes to `odd`."""
-    index = load_index(job.index)
+    index = _index(job.index, job.index.stat().st_ino)
     rows = index.splits[job.split][job.first : job.first + job.count]
     if _checksum(rows) != job.rows:
         raise InputError(f"{job.index} was replaced while it was read", "dvc repro")
@@ -157,6 +158,12 @@ def _squares(job: Job, odd: Ledger) -> Iterator[tuple[int, Pixels]]:
         if notes:
             odd.append(where | {"what": "; ".join(notes), "done": "kept"})
         yield record, pixels
+
+
+@lru_cache(1)
+def _index(folder: Path, inode: int) -> Index:
+    """Kept by each worker: of all of Fall 2011 it takes 0.3 s, of the 2.1 s that a shard takes."""
+    return load_index(folder)
 
 
 def _square(job: Job, data: bytes, name: str) -> tuple[Pixels, list[str]]:

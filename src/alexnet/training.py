@@ -13,7 +13,7 @@ from torch import Tensor
 from alexnet.batches import batch_parts
 from alexnet.device import keep_freed_memory, pick_autocast
 from alexnet.errors import InputError
-from alexnet.evaluation import centre_errors
+from alexnet.evaluation import centre_errors, check_labels
 from alexnet.feed import Feed, dropout_masks, inputs
 from alexnet.model import AlexNet, layers_of
 from alexnet.moments import Moments
@@ -44,11 +44,13 @@ def train(
     A checkpoint after every epoch, every `checkpoint_steps` and on SIGTERM goes to `folder`; a run
     that finds one goes on from it to the same end, byte for byte on a CPU. Of several ranks each
     does what its net's place says, and all return at once. Raises InputError when the loss is no
-    longer a number, SystemExit on SIGTERM.
+    longer a number or `net` lacks classes, SystemExit on SIGTERM.
     """
     if min(recipe.epochs, recipe.batch_size, checkpoint_steps) < 1:
         what = "recipe.epochs, recipe.batch_size and launcher.checkpoint_steps must be 1 or more"
         raise InputError(what, "raise them")
+    for some in (shards, val_shards):
+        check_labels(some, net.classes)
     keep_freed_memory()
     run = _Run.of(net, Feed.of(shards, moments, recipe, seed, net.conv1.weight.device))
     at = resume(folder, net, run.velocities, run.loss, Position(0, 0, 0, recipe.schedule, []))
