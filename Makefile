@@ -17,10 +17,12 @@ test: $(VENV)/made
 torture: $(VENV)/made  # the suite's tests of faults, with counts it has no time for; hours
 	FAULT_POINTS=all pytest -s tests/test_faults.py tests/test_load.py
 	DAMAGE=10000 pytest -s tests/test_damage.py
-	MUTATIONS=100000 pytest -s tests/test_hostile.py
+	FORGED=3000 pytest -s tests/test_forged.py
+	DAMAGED=9 pytest -s tests/test_sharing.py
 	KILLS=50 pytest -s tests/test_kills.py
+	KILLS=50 pytest -s tests/test_interrupted.py
 	KILLS=100 pytest -s tests/test_resume.py
-	KILLS=50 pytest -s -k killed_dvc tests/test_pipeline.py
+	MUTATIONS=100000 pytest -s tests/test_hostile.py
 
 check: $(VENV)/made
 	ruff check

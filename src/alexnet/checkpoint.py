@@ -15,7 +15,7 @@ import xxhash
 from torch import Tensor
 
 from alexnet.described import check_described
-from alexnet.errors import InputError
+from alexnet.errors import InputError, made_anew
 from alexnet.model import AlexNet
 from alexnet.moments import Moments
 from alexnet.scratch import write_atomically
@@ -23,7 +23,6 @@ from alexnet.shards import SIDE
 from alexnet.towers import ALONE, Place, part_of
 
 MODEL = "model.safetensors"
-MEND = "dvc repro -f train, or name another file"
 SEAL = "xxh3"  # of the tensors and of all else that the file tells
 INPUTS = {"mean_image": (SIDE, SIDE, 3), "eigenvalues": (3,), "eigenvectors": (3, 3)}
 DAMAGE = (
@@ -105,7 +104,8 @@ def _opened(path: Path) -> Iterator[Any]:
     except DAMAGE as error:
         why = getattr(error, "strerror", None) or str(error).partition("; mend: ")[0] or repr(error)
         first, *_ = why.splitlines()  # torch adds where in C++ it was
-        raise InputError(f"{path} cannot be read: {first[:200]}", MEND) from None
+        mend = f"{made_anew(path, 'train')}, or name another file"
+        raise InputError(f"{path} cannot be read: {first[:200]}", mend) from None
 
 
 def _state(file: Any) -> tuple[dict[str, Any], Any]:
