@@ -16,7 +16,7 @@ test: $(VENV)/made
 
 torture: $(VENV)/made  # the suite's tests of faults, with counts it has no time for; hours
 	FAULT_POINTS=all pytest -s tests/test_faults.py tests/test_load.py
-	DAMAGE=10000 pytest -s tests/test_damage.py
+	DAMAGE=10500 pytest -s tests/test_damage.py
 	FORGED=3000 pytest -s tests/test_forged.py
 	DAMAGED=9 pytest -s tests/test_sharing.py
 	KILLS=50 pytest -s tests/test_kills.py

@@ -52,7 +52,8 @@ class PythonFaults:
         first = n == self.nth and name == "write" and self.kind in (SHORT, CUT)
         once = n == self.nth and self.kind == ONCE
         if not first and (full or once or (n >= self.nth and self.kind == DEAD)):
-            raise OSError(self.code, os.strerror(self.code))
+            where = None if isinstance(path, int) or name == "write" else path
+            raise OSError(self.code, os.strerror(self.code), where)
         return first
 
     def _is_inside(self, path: Any) -> bool:

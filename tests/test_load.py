@@ -33,8 +33,11 @@ Read = Callable[[Path], Any]
 
 def write_index(folder: Path, seed: int) -> None:
     rows = rows_of([(f"{seed}-{n}".encode(), n, 10) for n in range(9)], label=seed, archive=0)
-    archives = [(f"{seed}.tar", seed)]
-    save_index(Index({"train": rows, "val": rows}, archives, [Synset(seed, "n1", "word")]), folder)
+    archives, synsets = (
+        [(f"{seed}.tar", seed)],
+        [Synset(n, f"n{n}", "word") for n in range(seed + 1)],
+    )
+    save_index(Index({"train": rows, "val": rows}, archives, synsets), folder)
 
 
 def digest(*parts: bytes) -> str:

@@ -104,11 +104,11 @@ def resize_shard(job: Job) -> None:
     try:
         shard = write_shard(part, _squares(job, odd), job.pixels)
         part.replace(job.path)
+        entry = shard | {"file": job.path.name, "first": job.first, "odd": odd}
+        write_atomically(part, json.dumps(entry).encode())
+        part.replace(_entry(job))
     finally:
         part.unlink(missing_ok=True)
-    entry = shard | {"file": job.path.name, "first": job.first, "odd": odd}
-    write_atomically(part, json.dumps(entry).encode())
-    part.replace(_entry(job))
 
 
 def join(folder: Path, rows: Rows, jobs: list[Job]) -> dict[str, Any]:

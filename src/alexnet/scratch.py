@@ -152,7 +152,7 @@ def take_place(new: Path, folder: Path) -> None:
         if old.exists():
             old.replace(folder)
         raise
-    _sync(folder.parent)
+    _sync(folder.parent)  # where this fails both stay: neither is known to be on the disk
     shutil.rmtree(old, ignore_errors=True)
 
 
