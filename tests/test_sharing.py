@@ -170,3 +170,4 @@ def test_without_a_name_dvc_speaks_of_experiments_too(
     third = clone("third")
     assert "WARNING" in pushed.run("dvc", "push", **bucket.environment)
     assert "experiments/" in third.run("dvc", "pull", fails=True, **bucket.environment)
+    assert files(third) == files(pushed)
