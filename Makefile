@@ -14,7 +14,7 @@ repro: $(VENV)/made
 test: $(VENV)/made
 	pytest -n auto --dist loadfile --no-loadscope-reorder
 
-torture: $(VENV)/made  # the suite's tests of faults, with counts it has no time for; hours
+torture: $(VENV)/made  # the suite's tests of faults, with counts it has no time for: 50 minutes
 	FAULT_POINTS=all pytest -s tests/test_faults.py tests/test_load.py
 	DAMAGE=10500 pytest -s tests/test_damage.py
 	FORGED=3000 pytest -s tests/test_forged.py

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from PIL import Image
 
 from alexnet.sharding import write_manifest, write_shard
 from alexnet.shards import SIDE, Shards
@@ -41,6 +42,12 @@ def write_split(
 
 def random_images(count: int, seed: int = 0) -> Images:
     return np.random.default_rng(seed).integers(0, 256, (count, SIDE, SIDE, 3), np.uint8)
+
+
+def smooth_images(count: int) -> Images:
+    """Of large spots, so that they differ for a net."""
+    coarse = np.random.default_rng(1).integers(0, 256, (count, 5, 5, 3), np.uint8)
+    return np.stack([np.asarray(Image.fromarray(few).resize((SIDE, SIDE))) for few in coarse])
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from alexnet.evaluation import predict
 from alexnet.model import AlexNet
 from alexnet.predicting import Answer, Refused, Rule, answers, photos_in
 from alexnet.shards import Shards
-from conftest import Images, write_split
+from conftest import Images, smooth_images, write_split
 from small_model import moments, small_model
 
 RULE = Rule("bicubic", True)
@@ -31,9 +31,7 @@ def net(tmp_path_factory: pytest.TempPathFactory) -> AlexNet:
 
 @pytest.fixture(scope="module")
 def images() -> Images:
-    """Smooth, so that they differ for the net."""
-    coarse = np.random.default_rng(1).integers(0, 256, (7, 5, 5, 3), np.uint8)
-    return np.stack([np.asarray(Image.fromarray(c).resize((256, 256))) for c in coarse])
+    return smooth_images(7)
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from alexnet.evaluation import predict
 from alexnet.model import LAYERS, initialise
 from alexnet.shards import Shards
 from alexnet.submitting import load_voters, write_submission
-from conftest import Images, write_split
+from conftest import Images, smooth_images, write_split
 from small_model import STD, described, moments, small_model
 
 CPU = torch.device("cpu")
@@ -23,8 +23,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="module")
 def images() -> Images:
-    coarse = np.random.default_rng(1).integers(0, 256, (40, 5, 5, 3), np.uint8)
-    return np.stack([np.asarray(Image.fromarray(c).resize((256, 256))) for c in coarse])
+    return smooth_images(40)
 
 
 @pytest.fixture(scope="module")

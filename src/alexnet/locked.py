@@ -16,7 +16,7 @@ from dvc_data.hashfile.tree import Tree
 
 from alexnet.errors import InputError
 
-SHARD = ".lmdb"  # 252 GB of them, and each has its SHA-256 in its manifest: compared by name alone
+SHARD = ".lmdb"  # 267 GB of them, and each has its SHA-256 in its manifest: compared by name alone
 ITSELF = "."  # the one file of an output that is no folder
 
 
