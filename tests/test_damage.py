@@ -1,6 +1,6 @@
 """No damage under data/ or to a checkpoint goes by untold, gives other pixels, or ends a process.
 
-DAMAGE=10000 pytest -s tests/test_damage.py does ten thousand faults, and says how each was told.
+DAMAGE=10500 pytest -s tests/test_damage.py does ten thousand faults, and says how each was told.
 """
 
 import multiprocessing
@@ -269,7 +269,7 @@ def check_resumed(run: Run, seen: Seen, other: set[str], lines: list[str]) -> st
 
 @pytest.mark.parametrize("name", PARTS)
 def test_no_damage_is_silent(name: str, run: Run, tmp_path: Path) -> None:
-    """200 faults over all parts; DAMAGE=10000 in the environment makes them ten thousand."""
+    """200 faults over all parts. Of DAMAGE=10500 ten thousand change something."""
     part, counts = PARTS[name], Counter[str]()
     shutil.copytree(run.root, tmp_path / "copy", copy_function=os.link)
     work = partial(harmed, run=run, part=part, root=tmp_path / "copy")

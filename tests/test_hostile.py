@@ -9,11 +9,12 @@ import gzip
 import io
 import json
 import os
+import resource
 import subprocess
 import sys
 import tarfile
-import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,11 @@ EXAMPLES = settings(max_examples=max(60, MUTATIONS // 100), deadline=None, deran
 
 
 def read_apart(folder: Path, first: int, count: int) -> dict[str, Any]:
-    """What a process of its own says of the inputs `first` …; it may write into `folder` alone."""
+    """What a process of its own says of the inputs `first` …; it may write into child/ alone.
+
+    Nothing is left there but what it was given, nor anywhere as far up as a name in an input leads.
+    """
+    before = paths(folder.parent)
     for name in ("child", "home", "tmp", "here"):
         (folder / name).mkdir()
     homes = {"HOME": str(folder / "home"), "TMPDIR": str(folder / "tmp"), "OMP_NUM_THREADS": "1"}
@@ -47,10 +52,35 @@ def read_apart(folder: Path, first: int, count: int) -> dict[str, Any]:
     )
     last = folder / "child/input"
     assert ran.returncode == 0, f"{ran.returncode} at {last}: {ran.stderr.decode()[-3000:]}"
-    there = sorted(str(path.relative_to(folder)) for path in folder.glob("*/*"))
-    assert there == ["child/input", "child/made", "child/work"], there
+    assert strays(folder, before) == []
     told: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
     return told
+
+
+def paths(top: Path) -> set[Path]:
+    return set(top.rglob("*"))
+
+
+def strays(folder: Path, before: set[Path]) -> list[Path]:
+    """What has come to be beside `folder` or in it, of which nobody knows."""
+    known = {folder / name for name in ("child", "home", "tmp", "here")}
+    known |= {folder / "child" / name for name in ("input", "made", "work")}
+    known |= paths(folder / "child/made")
+    return sorted(paths(folder.parent) - before - known)
+
+
+def test_a_file_elsewhere_is_seen(tmp_path: Path) -> None:
+    folder = tmp_path / "0"
+    (folder / "child/work").mkdir(parents=True)
+    before = paths(tmp_path)
+    assert strays(folder, before) == []
+    for n in range(1, 4):
+        (folder / "child/work" / ("../" * n) / "escaped").touch()
+    (folder / "here/escaped").mkdir(parents=True)
+    (folder / "child/work/left").touch()
+    seen = {str(path.relative_to(tmp_path)) for path in strays(folder, before)}
+    aside = {"0/child/escaped", "0/escaped", "escaped", "0/here/escaped"}
+    assert seen == {*aside, "0/child/work/left"}
 
 
 @pytest.mark.slow
@@ -325,10 +355,9 @@ def test_a_million_members(tmp_path: Path) -> None:
             names = range(first, first + 10_000)
             file.write(b"".join(header(f"n{n:08d}.JPEG", b"0", 0) for n in names))
         file.write(bytes(1024))
-    start = time.monotonic()
-    found = stored_files(path)
-    print(f"\na million members in {time.monotonic() - start:.0f} s")
-    assert len(found) == 1_000_000
+    seconds, most = spent(lambda: len(stored_files(path)) == 1_000_000)
+    print(f"\na million members: {seconds:.0f} s, {most:,.0f} MiB")
+    assert most < 1024
 
 
 def test_a_devkit_that_inflates_without_end_is_refused(
@@ -339,8 +368,26 @@ def test_a_devkit_that_inflates_without_end_is_refused(
     if MUTATIONS < 100_000:
         monkeypatch.setattr(devkit, "MOST_BYTES", 8 << 20)
     path.write_bytes(gzip.compress(bytes(1 << 20)) * 10_000)
-    with pytest.raises(InputError, match=r"holds more than \d+ MiB.*download the devkit again"):
-        read_devkit(path)
+
+    def refused() -> bool:
+        with pytest.raises(InputError, match=r"holds more than \d+ MiB.*download the devkit again"):
+            read_devkit(path)
+        return True
+
+    seconds, most = spent(refused)
+    print(f"\na devkit of {path.stat().st_size:,} bytes: {seconds:.2f} s, {most:,.0f} MiB")
+    assert seconds < 10
+    assert most < 1024
+
+
+def spent(work: Callable[[], bool]) -> tuple[float, float]:
+    """Seconds of the processor, and MiB at most, of a fork beyond what the process has here."""
+    here = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+    if not (child := os.fork()):
+        os._exit(not work())
+    _, status, used = os.wait4(child, 0)
+    assert status == 0
+    return used.ru_utime + used.ru_stime, used.ru_maxrss / 1024 - here / 2**20
 
 
 def test_devkit_members_are_never_followed(tmp_path: Path) -> None:

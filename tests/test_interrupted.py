@@ -6,6 +6,7 @@ KILLS=50 pytest -s tests/test_interrupted.py ends `dvc repro` so often, in every
 import os
 import random
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -22,9 +23,15 @@ KILLS = int(os.environ.get("KILLS", "1"))
 pytestmark = pytest.mark.slow
 
 
+@pytest.fixture(scope="module")
+def costs() -> dict[str, float]:
+    """Of each stage that was measured, how much of the processor `dvc repro` takes from it on."""
+    return {}
+
+
 @pytest.mark.parametrize("number", range(KILLS))
 def test_a_killed_dvc_repro_ends_in_the_same_bytes_when_run_again(
-    checkout: Checkout, number: int
+    checkout: Checkout, number: int, costs: dict[str, float]
 ) -> None:
     """The stage is killed, or dvc with all that it started, at any moment of a stage or after it.
 
@@ -32,16 +39,23 @@ def test_a_killed_dvc_repro_ends_in_the_same_bytes_when_run_again(
     """
     undisturbed, chance = checkout.outputs(), random.Random(number)
     stage = STAGES[(number + 3) % len(STAGES)]
-    process = checkout.start("dvc", "repro", "--force", "--single-item", stage)
-    assert process.stdout
-    assert any(line.startswith(f"Running stage '{stage}'") for line in process.stdout)
-    _work_for(process.pid, chance.uniform(0, 5))
     victim = "all" if number % 2 == 0 else "stage"
-    _kill(process.pid, victim, stage)
-    said = process.communicate(timeout=100)[0]
-    print(f"\n{number}: {stage}, {victim}: {process.returncode}", flush=True)
-    assert process.returncode == 0 or victim == "all" or "failed to reproduce" in said
-    assert "Traceback" not in said
+    if stage not in costs:
+        costs[stage] = _cost(checkout, stage)
+    tries = 0
+    while True:
+        tries += 1
+        process = begun(checkout, stage)
+        _work_for(process.pid, chance.uniform(0, costs[stage]))
+        hit = _kill(process.pid, victim, stage)
+        said = process.communicate(timeout=100)[0]
+        assert "Traceback" not in said
+        if hit:
+            break
+        assert process.returncode == 0
+        assert tries < 10
+    print(f"\n{number}: {stage}, {victim}, at try {tries}: {process.returncode}", flush=True)
+    assert process.returncode == -signal.SIGKILL or "failed to reproduce" in said
     checkout.run("dvc", "repro", "--no-run-cache")
     assert checkout.outputs() == undisturbed
     assert checkout.run("git", "status", "--porcelain") == ""
@@ -50,15 +64,35 @@ def test_a_killed_dvc_repro_ends_in_the_same_bytes_when_run_again(
 def test_several_dvc_repro_at_once(checkout: Checkout) -> None:
     """One does the work; DVC refuses the others in a line that names the process at work."""
     undisturbed = checkout.outputs()
-    command = "dvc", "repro", "--force", "--single-item", "moments"
-    runs = [checkout.start(*command) for _ in range(3)]
-    told = [run.communicate(timeout=300)[0] for run in runs]
-    assert 0 in [run.returncode for run in runs], told
-    for run, said in zip(runs, told, strict=True):
+    first = begun(checkout, "train")
+    others = [checkout.start("dvc", "repro", "--force", "--single-item", "train") for _ in range(2)]
+    for run in others:
+        said = run.communicate(timeout=300)[0]
         assert "Traceback" not in said
-        assert run.returncode == 0 or re.search(r"ERROR: .*(busy|lock)", said), said
+        assert run.returncode != 0
+        assert "is busy, it is being blocked by" in said
+        assert f"(PID {first.pid})" in said
+    first.communicate(timeout=300)
+    assert first.returncode == 0
     checkout.run("dvc", "repro")
     assert checkout.outputs() == undisturbed
+
+
+def begun(checkout: Checkout, stage: str) -> subprocess.Popen[str]:
+    """`dvc repro` of this stage, from where it has begun it."""
+    process = checkout.start("dvc", "repro", "--force", "--single-item", stage)
+    assert process.stdout
+    assert any(line.startswith(f"Running stage '{stage}'") for line in process.stdout)
+    return process
+
+
+def _cost(checkout: Checkout, stage: str) -> float:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    process = begun(checkout, stage)
+    already = _used(process.pid) / os.sysconf("SC_CLK_TCK")
+    process.communicate(timeout=300)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime - already
 
 
 def _work_for(session: int, seconds: float) -> None:
@@ -84,17 +118,21 @@ def _processes(session: int) -> dict[int, list[str]]:
     return found
 
 
-def _kill(session: int, victim: str, stage: str) -> None:
-    if victim == "all":
+def _kill(session: int, victim: str, stage: str) -> bool:
+    """Whether there was anything to kill."""
+    victims = [pid for pid in sorted(_processes(session)) if victim == "all" or _runs(pid, stage)]
+    for pid in victims:
         with suppress(ProcessLookupError):
-            os.killpg(session, signal.SIGKILL)
-        return
-    for pid in sorted(_processes(session)):
-        with suppress(OSError):
-            command = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
-            if command[1:2] == [f"stages/{stage}.py"]:
-                os.kill(pid, signal.SIGKILL)
-                return
+            os.kill(pid, signal.SIGKILL)
+    return bool(victims)
+
+
+def _runs(pid: int, stage: str) -> bool:
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    except OSError:
+        return False
+    return command[1:2] == [f"stages/{stage}.py"]
 
 
 def test_a_killed_training_goes_on_to_the_same_bytes(checkout: Checkout) -> None:

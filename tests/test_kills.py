@@ -7,6 +7,7 @@ import hashlib
 import io
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -142,19 +143,36 @@ def test_killed_and_run_again(
     for _ in range(chance.randrange(IMAGES // 8)):  # so many shards it may finish
         process.stdout.readline()
     time.sleep(chance.random() / 50)
-    _kill(process, victim, cluster, chance)
+    hit = _kill(process, victim, cluster, chance)
     told = process.communicate(timeout=120)[1]
-    assert "Traceback" not in told
+    print(f"\n{number}: {kind}, {victim}: {'hit' if hit else 'too late'}, {process.returncode}")
+    assert hit or process.returncode == 0
+    if process.returncode > 0:  # else Dask has started another worker, or we killed it
+        assert re.fullmatch(r"error: .+; mend: .+\n", told), told
+    else:
+        assert told == ""
+    done = finished(tmp_path)
     if cluster:
         cluster.revive()
         executor = (kind, cluster.address)
     assert digests(raw, tmp_path, *executor) == straight
+    kept = finished(tmp_path)
+    assert {shard: kept[shard] for shard in done} == done
     assert cluster or not list(tmp_path.glob("train-unfinished/*"))
+
+
+def finished(work: Path) -> dict[str, int]:
+    """When each shard that has its entry was written."""
+    entries = (path.stem.removeprefix("train-") for path in work.glob("train-*.json"))
+    shards = (work / f"shards/train/{number}.lmdb" for number in entries)
+    return {path.name: path.stat().st_mtime_ns for path in shards if path.exists()}
 
 
 def _kill(
     process: subprocess.Popen[str], victim: str, cluster: Cluster | None, chance: random.Random
-) -> None:
+) -> bool:
+    """Whether it was in time."""
+    at_work = process.poll() is None
     if victim == "parent":
         process.kill()
     elif victim == "scheduler":
@@ -163,8 +181,10 @@ def _kill(
         cluster.scheduler.wait()
     else:
         workers = _children(cluster.workers.pid if cluster else process.pid)
-        if workers:  # else all have ended already
-            os.kill(chance.choice(workers), signal.SIGKILL)
+        if not workers:
+            return False
+        os.kill(chance.choice(workers), signal.SIGKILL)
+    return at_work
 
 
 def _children(pid: int) -> list[int]:

@@ -83,6 +83,34 @@ def test_what_torchrun_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "--standalone" not in many
 
 
+LEAVING = """
+import atexit, os
+from alexnet import launching
+from alexnet.errors import InputError
+
+atexit.register(os.abort)
+with launching._telling_once():
+    print("done so far")
+    raise {error}
+"""
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        ("SystemExit(143)", STOPPED),
+        ("KeyboardInterrupt", 130),
+        ("InputError('bad')", 1),
+        ("RuntimeError('gloo: the other is gone')", 1),
+        ("ValueError", 1),
+    ],
+)
+def test_a_rank_leaves_without_taking_down_what_could_abort(error: str, code: int) -> None:
+    command = [sys.executable, "-c", LEAVING.format(error=error)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout) == (code, "done so far\n")
+
+
 class Stage:
     """stages/train.py, or another script, in a checkout of its own."""
 

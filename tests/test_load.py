@@ -2,7 +2,7 @@
 
 A reader gets the old state, whole, or the new one, or one line that says that it got neither; never
 a mixture. What else happens under load is tested where it belongs: several `dvc repro` and queued
-experiments at once in test_pipeline.py, lost workers and schedulers in test_kills.py and
+experiments at once in test_interrupted.py and test_sweeps.py, lost workers and schedulers in test_kills.py and
 test_launching.py, a slow disk in test_faults.py. The loader has threads alone: none can be killed.
 """
 

@@ -139,7 +139,7 @@ def _entry(job: Job) -> Path:
 
 def _squares(job: Job, odd: Ledger) -> Iterator[tuple[int, Pixels]]:
     """Each readable image of the job with its record number; what was odd goes to `odd`."""
-    index = _index(job.index, job.index.stat().st_ino)
+    index = _index(job.index, job.index.stat().st_ino if job.index.exists() else 0)
     rows = index.splits[job.split][job.first : job.first + job.count]
     if _checksum(rows) != job.rows:
         raise InputError(f"{job.index} was replaced while it was read", "dvc repro")
