@@ -282,6 +282,7 @@ def test_no_damage_is_silent(name: str, run: Run, tmp_path: Path) -> None:
             failures.append(f"fault {seed}: {error}\n{pformat(seen)}")
     told = "; ".join(f"{n:,} {how}" for how, n in counts.items())
     print(f"\n{name}: {counts.total():,} faults: {told}")
+    assert counts["changed nothing"] < counts.total() / 10
     assert not failures, "\n".join([f"{len(failures)} failures", *failures[:10]])
 
 

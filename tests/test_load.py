@@ -1,9 +1,10 @@
 """A reader while a writer replaces what it reads: every interleaving, and the outcome of each.
 
 A reader gets the old state, whole, or the new one, or one line that says that it got neither; never
-a mixture. What else happens under load is tested where it belongs: several `dvc repro` and queued
-experiments at once in test_interrupted.py and test_sweeps.py, lost workers and schedulers in test_kills.py and
-test_launching.py, a slow disk in test_faults.py. The loader has threads alone: none can be killed.
+a mixture. What else happens under load is tested where it belongs: several `dvc repro` at once in
+test_interrupted.py, queued experiments in test_sweeps.py, lost workers and schedulers in
+test_kills.py, lost ranks in test_launching.py, a slow disk in test_faults.py. The loader has
+threads alone: none can be killed.
 """
 
 import builtins
