@@ -95,8 +95,8 @@ def test_shelves_are_few_and_short(split: Shards, index: Index, monkeypatch: Any
 def test_the_ledger_shows_what_became_of_each_file(tmp_path: Path) -> None:
     shards = write_split(tmp_path / "train", random_images(4), [0, 1, 0, 1])
     odd = [
-        {"record": 2, "name": "grey.JPEG", "what": "mode L", "done": "kept"},
-        {"record": 3, "name": "cut.JPEG", "what": "truncated", "done": "skipped"},
+        {"record": 2, "archive": "raw", "name": "grey.JPEG", "what": "mode L", "done": "kept"},
+        {"record": 3, "archive": "raw", "name": "cut.JPEG", "what": "truncated", "done": "skipped"},
     ]
     entries = shards.manifest["shards"]
     write_manifest(tmp_path / "train", np.array([0, 1, 0, -1], np.int32), "raw", entries, odd)

@@ -41,7 +41,7 @@ from conftest import write_split
 from mutations import WIDE, mutated, mutated_value
 from small_run import CHECKPOINTS
 
-FORGED = int(os.environ.get("FORGED", "320"))
+FORGED = int(os.environ.get("FORGED", "160"))
 SECONDS, MEMORY = 10, 1 << 30  # for one of them, the memory beyond what the process has
 PAGE, BRANCH = 4096, 1
 SPLITS = ("train", "val", "paper")

@@ -381,13 +381,15 @@ def test_a_devkit_that_inflates_without_end_is_refused(
 
 
 def spent(work: Callable[[], bool]) -> tuple[float, float]:
-    """Seconds of the processor, and MiB at most, of a fork beyond what the process has here."""
-    here = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+    """Seconds of the processor, and MiB at most, of a fork beyond what it begins with."""
+    reading, writing = os.pipe()
     if not (child := os.fork()):
+        os.write(writing, Path("/proc/self/statm").read_bytes())
         os._exit(not work())
     _, status, used = os.wait4(child, 0)
     assert status == 0
-    return used.ru_utime + used.ru_stime, used.ru_maxrss / 1024 - here / 2**20
+    begun = int(os.read(reading, 100).split()[1]) * resource.getpagesize()
+    return used.ru_utime + used.ru_stime, (used.ru_maxrss * 1024 - begun) / 2**20
 
 
 def test_devkit_members_are_never_followed(tmp_path: Path) -> None:

@@ -164,7 +164,7 @@ def stage(images: Images, tmp_path_factory: pytest.TempPathFactory) -> Stage:
     synsets = [Synset(n + 1, f"n0000000{n}", "a word") for n in range(CLASSES)]
     rows = np.zeros(20, ROW)
     rows["name"] = [f"{n:02d}.JPEG".encode() for n in range(20)]
-    save_index(Index({"train": rows, "val": rows}, [], synsets), data / "index")
+    save_index(Index({"train": rows, "val": rows}, [("raw", 0)], synsets), data / "index")
     return Stage(folder)
 
 

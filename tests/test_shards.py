@@ -28,6 +28,11 @@ PAGE = 4096
 FORK = multiprocessing.get_context("fork")
 
 
+def test_a_split_without_an_image_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"labels\.npy is of no image"):
+        write_split(tmp_path / "val", random_images(2), [-1, -1])
+
+
 def test_every_record_comes_back(split: Shards, images: Images) -> None:
     assert len(split) == 20
     for record in (0, 19, 7, 8, 3, 3):
