@@ -9,7 +9,6 @@ import re
 import resource
 import signal
 import subprocess
-import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -133,21 +132,6 @@ def _runs(pid: int, stage: str) -> bool:
     except OSError:
         return False
     return command[1:2] == [f"stages/{stage}.py"]
-
-
-def test_a_killed_training_goes_on_to_the_same_bytes(checkout: Checkout) -> None:
-    command = [sys.executable, str(checkout.folder / "stages/train.py"), "recipe.epochs=12"]
-    model = checkout.folder / "data/train/model.safetensors"
-    checkout.run(*command)
-    straight = model.read_bytes()
-    run = subprocess.Popen([*command, "launcher.device=auto"], stdout=subprocess.PIPE, text=True)
-    assert run.stdout is not None
-    assert any(line.startswith("epoch   3/12") for line in run.stdout)
-    run.kill()
-    run.communicate()
-    assert "train: going on after epoch " in checkout.run(*command)
-    assert model.read_bytes() == straight
-    checkout.run("dvc", "checkout", "--force", "dvc.yaml")
 
 
 def test_damage_is_mended_by_what_the_message_says(checkout: Checkout) -> None:

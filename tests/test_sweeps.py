@@ -13,7 +13,7 @@ import pytest
 
 from checkout import Checkout
 
-LONG_ENOUGH = ["-S", "conf/recipe/quick.yaml:epochs=40", "evaluate"]  # to be killed
+LONG_ENOUGH = ["-S", "conf/recipe/quick.yaml:epochs=20", "evaluate"]  # to be killed
 LINE = ["dvc", "exp", "run", "--queue", "-S", "lr=0.005,0.03"]
 LINE += ["-S", "conf/dataset/miniature.yaml:pixels=jpeg", *LONG_ENOUGH]
 
@@ -28,7 +28,8 @@ def test_a_queue_that_was_killed_goes_on_when_queued_again(checkout: Checkout) -
     """
     killed = queue(checkout)
     begin(checkout)
-    wait_for(lambda: len([*checkout.folder.glob(".scratch/train/*/before.safetensors")]) == 2)
+    wait_for(lambda: all(f"{name} Running" in queued(checkout) for name in killed))
+    wait_for(lambda: [*checkout.folder.glob(".scratch/train/*/before.safetensors")])
     for process in processes_in(checkout.folder):
         with suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
@@ -38,8 +39,8 @@ def test_a_queue_that_was_killed_goes_on_when_queued_again(checkout: Checkout) -
     again = queue(checkout)
     begin(checkout)
     wait_for(lambda: all(f"{name} Success" in queued(checkout) for name in again))
-    for name in again:
-        assert "train: going on after epoch " in checkout.run("dvc", "queue", "logs", name)
+    logs = "".join(checkout.run("dvc", "queue", "logs", name) for name in again)
+    assert "train: going on after epoch " in logs
     wait_for(lambda: len(finished(checkout)) == 2)  # a moment later than the queue says so
     runs = finished(checkout)
     assert {row["lr"] for row in runs} == {"0.005", "0.03"}
