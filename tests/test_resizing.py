@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from alexnet import resizing
 from alexnet.errors import InputError
 from alexnet.index import load_index, save_index
 from alexnet.layouts import read_index
@@ -82,6 +83,17 @@ def test_an_index_that_took_the_place_of_the_one_that_was_read_is_refused(
     assert not job.path.exists()
     with pytest.raises(InputError, match=r"gone holds no index: .*mend: "):
         resize_shard(replace(job, index=tmp_path / "gone"))
+
+
+def test_a_worker_reads_the_index_once(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs, read = jobs_of(root, tmp_path), []
+    monkeypatch.setattr(resizing, "load_index", lambda path: read.append(path) or load_index(path))
+    resizing._index.cache_clear()
+    for job in jobs:
+        resize_shard(job)
+    assert read == [jobs[0].index]
 
 
 @pytest.fixture(scope="module")
