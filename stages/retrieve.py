@@ -14,10 +14,12 @@ from alexnet.device import keep_freed_memory, pick_autocast
 from alexnet.leases import leased_device
 from alexnet.scratch import replaced
 from alexnet.shards import Shards
+from alexnet.threads import share_cores
 
 
 @stage
 def main(config: Config) -> None:
+    share_cores()
     keep_freed_memory()
     with leased_device(config.launcher.device) as device:
         retrieve(Path(config.data), Path(config.into), device)

@@ -12,12 +12,13 @@ from alexnet import checkpoint, training
 from alexnet.batches import Chances
 from alexnet.errors import InputError
 from alexnet.evaluation import centre_errors
-from alexnet.feed import Feed, dropout_masks
+from alexnet.feed import Clock, Feed, dropout_masks
 from alexnet.model import LAYERS, AlexNet, initialise
 from alexnet.moments import Moments, load_moments, save_moments, sums_of
 from alexnet.optim import Plateau
 from alexnet.recipe import Recipe
 from alexnet.shards import Shards
+from alexnet.threads import core_count, find_libgomp, hold_threads
 from alexnet.training import train
 from conftest import Images, write_split
 
@@ -61,6 +62,29 @@ def moments(images: Images, tmp_path_factory: pytest.TempPathFactory) -> Moments
 def same(a: AlexNet, b: AlexNet) -> bool:
     pairs = zip(a.state_dict().values(), b.state_dict().values(), strict=True)
     return all(torch.equal(x, y) for x, y in pairs)
+
+
+def test_bytes_depend_on_the_number_of_threads_but_not_on_how_they_wait(
+    split: Shards, moments: Moments, tmp_path: Path
+) -> None:
+    """One step: with another number the same sums are added in another order."""
+    one_step = replace(RECIPE, batch_size=20, epochs=1, chances=Chances(alpha_std=0.0))
+    nets = {}
+    for name, count, held in (("one", 1, 0), ("two", 2, 0), ("two, held", 2, core_count())):
+        torch.set_num_threads(count)
+        release = hold_threads(find_libgomp(), held) if held else None
+        nets[name] = small_net()
+        (tmp_path / name).mkdir()
+        train(nets[name], split, split, moments, one_step, 0, tmp_path / name)
+        if release:
+            release.set()
+    assert same(nets["two"], nets["two, held"])
+    start, one, two = (net.state_dict() for net in (small_net(), nets["one"], nets["two"]))
+    for name, weight in start.items():
+        moved = one[name] - weight
+        torch.testing.assert_close(
+            two[name] - weight, moved, rtol=0, atol=1e-3 * float(moved.abs().max())
+        )
 
 
 def test_it_learns_twenty_images_by_heart(tmp_path: Path) -> None:
@@ -201,3 +225,11 @@ def test_evaluation_of_a_split_counts_every_image(split: Shards) -> None:
     told = centre_errors(small_net(), split, torch.zeros(256, 256, 3))
     assert told["top1_error"] in (75.0, 80.0, 85.0)  # 16 ± 1 of 20: the net knows nothing yet
     assert told["val_loss"] == pytest.approx(np.log(5), abs=0.1)
+
+
+def test_progress_shows_no_loss_before_it_is_known() -> None:
+    clock = Clock()
+    clock.start()
+    assert clock.status() == "0% waiting for data"
+    clock.loss = 2.4849
+    assert clock.status() == "loss 2.485, 0% waiting for data"

@@ -29,6 +29,7 @@ from omegaconf.errors import OmegaConfBaseException
 from alexnet.errors import InputError
 from alexnet.schema import Config as Config
 from alexnet.scratch import CHECKOUT, record_run
+from alexnet.threads import usable_cores
 from alexnet.workers import follow_parent
 
 PRESETS = ("dataset", "model", "recipe")
@@ -47,7 +48,10 @@ def workers(executor: dict[str, Any]) -> Iterator[Executor]:
     Raises InputError where it cannot be had, is none, or is lost with its work undone.
     """
     name = str(executor.get("_target_"))
-    ours = {"initializer": follow_parent} if name.startswith("concurrent.futures.") else {}
+    ours: dict[str, Any] = {}
+    if name.startswith("concurrent.futures."):
+        count = executor.get("max_workers") or usable_cores().count
+        ours = {"initializer": follow_parent, "max_workers": count}
     try:
         _refuse_calls({"_target_": None} | executor)
         pool = instantiate(executor, **ours)

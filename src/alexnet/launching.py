@@ -23,6 +23,7 @@ from alexnet.device import make_deterministic, pick_device
 from alexnet.errors import InputError
 from alexnet.leases import leased, leased_device, visible_gpus
 from alexnet.scratch import home, scratch
+from alexnet.threads import share_cores, usable_threads
 from alexnet.towers import ALONE, Place, meet, place_here
 
 TOLD = "ALEXNET_TOLD"  # names a file that the first rank to tell an error makes
@@ -78,6 +79,7 @@ def launched(launch: Launch, work: Work) -> None:
     if dist.is_torchelastic_launched():
         _as_rank(launch, work)
     elif launch.alone:
+        share_cores()
         with leased_device(launch.device) as device:
             work(ALONE, device)
     else:
@@ -99,6 +101,7 @@ def held(stage: str, mark: str, place: Place) -> Iterator[Path]:
 def _as_rank(launch: Launch, work: Work) -> None:
     """Never returns: what a stage does after its work is left to the process that started it."""
     with _telling_once():
+        share_cores()
         device = _device_of(launch.device, int(os.environ["LOCAL_RANK"]))
         gpu = device.type == "cuda"
         dist.init_process_group("nccl" if gpu else "gloo", device_id=device if gpu else None)
@@ -183,8 +186,8 @@ def _start(launch: Launch) -> None:
 
 
 def _run(launch: Launch) -> None:
-    threads = max(1, torch.get_num_threads() // launch.processes)
-    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    share = max(1, usable_threads().count // launch.processes)  # torchrun would give each 1
+    os.environ.setdefault("OMP_NUM_THREADS", str(share))
     # else a restart finds addresses of the start before in the store, and now and then uses them
     os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"
     logging.disable()  # what torchrun logs, in tables and tracebacks, is told in a line

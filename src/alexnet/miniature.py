@@ -6,7 +6,6 @@ The bytes follow from the arguments alone: no time, owner, host or number of wor
 import gzip
 import io
 import itertools
-import os
 import secrets
 import shutil
 import tarfile
@@ -24,6 +23,7 @@ from alexnet.drawings import draw
 from alexnet.drawn_classes import CLASSES
 from alexnet.errors import InputError
 from alexnet.progress import track
+from alexnet.threads import usable_cores
 from alexnet.workers import follow_parent
 
 AHEAD = 64  # files drawn but not yet written: what bounds the memory
@@ -77,7 +77,7 @@ def write_miniature(
         write_devkit(partial / f"{KIT}.tar.gz", classes, train_per_class, truth)
         train = list(_train_jobs(seed, classes, train_per_class))
         _write_images(
-            partial, train, list(_val_jobs(seed, classes, truth)), workers or os.cpu_count()
+            partial, train, list(_val_jobs(seed, classes, truth)), workers or usable_cores().count
         )
         _move(partial, root)
     finally:
