@@ -1,6 +1,5 @@
 """What each step of training is fed: augmented batches, their labels, and dropout's masks."""
 
-import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,30 +17,37 @@ from alexnet.towers import ALONE, Place
 
 @dataclass
 class Clock:
-    """Of an epoch: images done, seconds in all and spent waiting for data; the mean loss so far."""
+    """One epoch's images done, its start, seconds spent waiting for data, and mean loss so far.
+
+    loss: None until it was first fetched.
+    """
 
     begun: float = 0.0
     waited: float = 0.0
     images: int = 0
-    loss: float = math.nan
+    loss: float | None = None
 
     def start(self) -> None:
-        """A new epoch begins."""
+        """Begin a new epoch."""
         self.begun, self.waited, self.images = time.monotonic(), 0.0, 0
 
-    def told(self) -> str:
-        """The loss and the share of waiting, in words."""
-        seconds = max(time.monotonic() - self.begun, 1e-9)
-        return f"loss {self.loss:.3f}, {self.waited / seconds:.0%} waiting for data"
+    def status(self) -> str:
+        """The loss, once it is known, and the share of time spent waiting for data."""
+        loss = "" if self.loss is None else f"loss {self.loss:.3f}, "
+        return f"{loss}{self._waiting()}"
 
-    def rate(self) -> str:
-        """Images a second and the share of waiting, of the epoch so far."""
-        seconds = max(time.monotonic() - self.begun, 1e-9)
-        rate = f"{self.images / seconds:,.0f} images/s"
-        return f"{rate}, {self.waited / seconds:.0%} waiting for data"
+    def epoch_rate(self) -> str:
+        """Images a second and the share of time spent waiting for data, over the epoch so far."""
+        return f"{self.images / self._seconds():,.0f} images/s, {self._waiting()}"
 
-    def watched(self, batches: Iterator[Batch]) -> Iterator[Batch]:
-        """Pass `batches` on, and time how long each was waited for."""
+    def _waiting(self) -> str:
+        return f"{self.waited / self._seconds():.0%} waiting for data"
+
+    def _seconds(self) -> float:
+        return max(time.monotonic() - self.begun, 1e-9)
+
+    def time_waits(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        """Pass `batches` on, adding up how long each was waited for."""
         while True:
             before = time.monotonic()
             batch = next(batches, None)
@@ -94,7 +100,7 @@ def inputs(
     which = place.part, place.parts
     parts = batch_parts(len(labels), recipe.batch_size, first_batch, *which)
     batches = crops(feed.shards, choices, parts, recipe.chances.crop, device.type == "cuda")
-    for batch, part in moved(feed.clock.watched(batches), device):
+    for batch, part in moved(feed.clock.time_waits(batches), device):
         means = _means(feed, tops[part], lefts[part])
         divisor = recipe.input_divisor if coloured else None
         yield _relit(batch, means, mirrored[part], shifts[part], divisor), labels[part]

@@ -1,4 +1,4 @@
-"""Progress, rate and time left: a bar on a terminal, a plain line now and then elsewhere."""
+"""Progress, the rate of the last ten seconds, time left: a bar on a terminal, else plain lines."""
 
 import sys
 import time
@@ -13,7 +13,7 @@ from rich.text import Text
 T = TypeVar("T")
 Advance = Callable[[int], None]
 SECONDS_A_LINE = 10.0
-SECONDS_UNTOLD = 1.0  # what is done at once needs no line
+SECONDS_UNTOLD = 1.0  # shorter work needs no line
 
 
 class Rate(ProgressColumn):
@@ -27,7 +27,7 @@ class Rate(ProgressColumn):
 def progress(
     total: int, what: str, unit: str = "images", note: Callable[[], str] = lambda: ""
 ) -> Iterator[Advance]:
-    """Yield `advance(n)`, to be called as units are done; `note()` is told behind time left."""
+    """Yield `advance(n)`, to be called as units are done; `note()` is shown after the time left."""
     with (_bar if sys.stdout.isatty() else _lines)(total, what, unit, note) as advance:
         yield advance
 
@@ -42,8 +42,9 @@ def track(items: Iterable[T], total: int, what: str, unit: str = "images") -> It
 
 @contextmanager
 def _bar(total: int, what: str, unit: str, note: Callable[[], str]) -> Iterator[Advance]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, Rate(), TimeLeft(), TextColumn("{task.fields[note]}")) as bar:
+    done = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    speed = (Rate(), TimeLeft(), TextColumn("{task.fields[note]}"))
+    with Progress(*done, *speed, speed_estimate_period=SECONDS_A_LINE) as bar:
         task = bar.add_task(what, total=total, unit=unit, note="")
         yield lambda n: bar.update(task, advance=n, note=note())
 
@@ -51,18 +52,18 @@ def _bar(total: int, what: str, unit: str, note: Callable[[], str]) -> Iterator[
 @contextmanager
 def _lines(total: int, what: str, unit: str, note: Callable[[], str]) -> Iterator[Advance]:
     start = last = time.monotonic()
-    done = 0
+    done = shown = 0
 
     def advance(n: int) -> None:
-        nonlocal done, last
+        nonlocal done, shown, last
         done += n
         now = time.monotonic()
-        if now - last > SECONDS_A_LINE and done < total:
-            last = now
-            rate = done / (now - start)
+        if now - last > SECONDS_A_LINE and shown < done < total:
+            rate = (done - shown) / (now - last)
+            shown, last = done, now
             left = (total - done) / rate
-            told = f"{what}: {done:,}/{total:,}, {rate:,.0f} {unit}/s, {left:.0f} s left"
-            print(", ".join(filter(None, (told, note()))), flush=True)
+            line = f"{what}: {done:,}/{total:,}, {rate:,.0f} {unit}/s, {left:.0f} s left"
+            print(", ".join(filter(None, (line, note()))), flush=True)
 
     yield advance
     seconds = time.monotonic() - start

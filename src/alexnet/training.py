@@ -55,7 +55,7 @@ def train(
     run = _Run.of(net, Feed.of(shards, moments, recipe, seed, net.conv1.weight.device))
     at = resume(folder, net, run.velocities, run.loss, Position(0, 0, 0, recipe.schedule, []))
     left = (recipe.epochs - at.epoch) * len(shards) - at.batch * recipe.batch_size
-    with progress(left, "train", note=run.feed.clock.told) as advance, Stop() as stop:
+    with progress(left, "train", note=run.feed.clock.status) as advance, Stop() as stop:
         while at.epoch < recipe.epochs and not at.schedule.ended:
             for after in _epoch(run, at, advance):
                 at = after
@@ -115,8 +115,8 @@ def _epoch(run: _Run, at: Position, advance: Advance) -> Iterator[Position]:
 def _look(run: _Run, at: Position) -> None:
     """Fetch the loss; stop where it is no number, before any checkpoint of such weights."""
     done = min(at.batch * run.recipe.batch_size, len(run.feed.shards))
-    run.feed.clock.loss = float(run.loss) / max(done, 1)
-    if not math.isfinite(run.feed.clock.loss):
+    loss = run.feed.clock.loss = float(run.loss) / max(done, 1)
+    if not math.isfinite(loss):
         what = f"the loss is no number any more in epoch {at.epoch + 1}, step {at.step}"
         lr = run.recipe.lr * at.schedule.factor
         raise InputError(f"{what}; checkpoints before it are kept", f"lower lr ({lr:g})")
@@ -168,7 +168,7 @@ def _step(
 
 def _after_epoch(run: _Run, at: Position, val_shards: Shards) -> Position:
     """Look at the validation images, add a row to the history, and tell it."""
-    rate = run.feed.clock.rate()
+    rate = run.feed.clock.epoch_rate()
     with run.autocast:
         val = centre_errors(run.net, val_shards, run.feed.mean)
     train_loss = float(run.loss) / len(run.feed.shards)
