@@ -32,9 +32,17 @@ def augment(crops: Tensor, means: Tensor, mirrored: Tensor, shifts: Tensor) -> T
     crops (n, 224, 224, 3) uint8, means the same or (224, 224, 3), shifts (n, 3), in float32 →
     (n, 3, 224, 224) float32, channels last in memory, on the 0–255 scale.
     """
-    x = crops.float().sub_(means)
-    x = torch.where(mirrored[:, None, None, None], x.flip(2), x)
+    x = reflected(crops.float().sub_(means), mirrored)
     return x.add_(shifts[:, None, None, :]).permute(0, 3, 1, 2)
+
+
+def reflected(x: Tensor, mirrored: Tensor) -> Tensor:
+    """x (n, H, W, 3) with those images reflected that `mirrored` (n,) names; on a CPU in place."""
+    if x.device.type != "cpu":
+        return torch.where(mirrored[:, None, None, None], x.flip(2), x)
+    for n in mirrored.nonzero().flatten().tolist():  # an image at a time stays in the cache
+        x[n] = x[n].flip(1)
+    return x
 
 
 def mean_crops(mean: Tensor, tops: Tensor, lefts: Tensor, crop: int) -> Tensor:

@@ -14,7 +14,8 @@ from alexnet.outlines import Part, disc
 
 Colour = tuple[float, float, float]  # RGB, 0–255
 Size = tuple[int, int]  # width, height in pixels
-Pixels = npt.NDArray[np.floating]  # float32 (H, W, 3), or (H, W, 1) for a mask
+Planes = npt.NDArray[np.float32]  # (3, H, W): numpy is faster on one colour at a time
+Mask = npt.NDArray[np.float32]  # (H, W)
 
 OUTLINE = 4  # pixels at twice the size
 
@@ -81,24 +82,38 @@ def painted(parts: list[Part], paints: dict[str, Colour], size: Size) -> Image.I
     for points, paint in parts:
         fill = fills.get(paint, (0, 0, 0, 0))  # a hole
         pen.polygon((points * 2).ravel().tolist(), fill, outline=fills["dark"], width=OUTLINE)
-    return canvas.reduce(2)
+    return _halved(canvas)
 
 
-def background(rng: np.random.Generator, backdrop: Colour, size: Size) -> Pixels:
+def _halved(canvas: Image.Image) -> Image.Image:
+    """As canvas.reduce(2), of the part alone that is not empty."""
+    left, top, right, bottom = canvas.getbbox() or (0, 0, 2, 2)
+    left, top = left // 2, top // 2
+    small = canvas.crop((2 * left, 2 * top, right + right % 2, bottom + bottom % 2)).reduce(2)
+    half = Image.new("RGBA", (canvas.width // 2, canvas.height // 2))
+    half.paste(small, (left, top))
+    return half
+
+
+def background(rng: np.random.Generator, backdrop: Colour, size: Size) -> Planes:
     """Four octaves of tinted noise round one colour, with clutter out of focus among them."""
-    small = (
-        size[0] // 4,
-        size[1] // 4,
-    )  # what is out of focus needs no more, and costs a sixteenth
+    small = size[0] // 4, size[1] // 4  # what is out of focus needs no more, and costs a sixteenth
     rough, strong = rng.uniform(0.2, 0.5), rng.uniform(0.25, 0.55)
     clouds = octave(rng, 3, small)
     for cells in (7, 20):
         clouds = Image.blend(clouds, octave(rng, cells, small), rough)
     scene = backdrop + (np.asarray(clouds, dtype=np.float64) - 128) * strong
     far = littered(rng, Image.fromarray(scene.clip(0, 255).astype(np.uint8)), backdrop)
-    fine = np.asarray(octave(rng, rng.integers(50, 110), size), dtype=np.float32) - 128
-    near = np.asarray(far.resize(size, Image.Resampling.BICUBIC), dtype=np.float32)
-    return near + fine * np.float32(strong * rough * 0.4)
+    fine = planes(octave(rng, rng.integers(50, 110), size)) - 128
+    fine *= np.float32(strong * rough * 0.4)
+    fine += planes(far.resize(size, Image.Resampling.BICUBIC))
+    return fine
+
+
+def planes(image: Image.Image) -> Planes:
+    """The colours of an image, 0–255, without its transparency."""
+    bands = [np.asarray(band, dtype=np.float32) for band in image.split()[:3]]
+    return np.stack(bands)
 
 
 def octave(rng: np.random.Generator, cells: int | np.int64, size: Size) -> Image.Image:
@@ -120,40 +135,46 @@ def littered(rng: np.random.Generator, image: Image.Image, backdrop: Colour) -> 
     return Image.blend(image, soft, rng.uniform(0.5, 0.9))
 
 
-def shadowed(rng: np.random.Generator, scene: Pixels, thing: Image.Image) -> Pixels:
+def shadowed(rng: np.random.Generator, scene: Planes, thing: Image.Image) -> Planes:
     shift = tuple(int(n) for n in rng.integers(-18, 19, 2))
     shade = np.roll(blurred(thing.getchannel("A"), rng.uniform(4, 12)), shift, axis=(0, 1))
-    return scene * (1 - shade * np.float32(rng.uniform(0.3, 0.65)))
+    shaded: Planes = scene * (1 - shade * np.float32(rng.uniform(0.3, 0.65)))
+    return shaded
 
 
-def blurred(mask: Image.Image, radius: float) -> Pixels:
-    """The mask from 0 to 1, (H, W, 1), blurred at a quarter of its size."""
+def blurred(mask: Image.Image, radius: float) -> Mask:
+    """The mask from 0 to 1, blurred at a quarter of its size."""
     small = mask.reduce(4).filter(ImageFilter.GaussianBlur(radius / 4))
-    soft = small.resize(mask.size, Image.Resampling.BICUBIC)
-    return np.asarray(soft, dtype=np.float32)[..., None] / 255
+    soft: Mask = np.asarray(small.resize(mask.size, Image.Resampling.BICUBIC), dtype=np.float32)
+    return soft / np.float32(255)
 
 
-def laid_over(rng: np.random.Generator, scene: Pixels, thing: Image.Image) -> Pixels:
+def laid_over(rng: np.random.Generator, scene: Planes, thing: Image.Image) -> Planes:
     """The thing on its scene, its rim lit from one side as if it were a little round."""
     alpha = thing.getchannel("A")
     swell = blurred(alpha, 6)
     lean = swell - np.roll(swell, tuple(rng.integers(-5, 6, 2)), axis=(0, 1))
     relief = 0.72 + 0.3 * swell + lean * np.float32(rng.uniform(0.3, 0.9))
-    cover = np.asarray(alpha, dtype=np.float32)[..., None] / 255
-    body = np.asarray(thing, dtype=np.float32)[..., :3]
-    return scene * (1 - cover) + body * (relief * cover)
+    cover = np.asarray(alpha, dtype=np.float32) / 255
+    body = planes(thing)
+    body *= relief * cover
+    body += scene * (1 - cover)
+    return body
 
 
-def photographed(rng: np.random.Generator, scene: Pixels) -> npt.NDArray[np.uint8]:
+def photographed(rng: np.random.Generator, scene: Planes) -> npt.NDArray[np.uint8]:
     """Under a coloured light that falls off to one side, with a sensor's noise."""
-    height, width, _ = scene.shape
+    _, height, width = scene.shape
     near, far = rng.uniform(0.8, 1.15, 3), rng.uniform(0.6, 1.1) * rng.uniform(0.85, 1.1, 3)
     angle = rng.uniform(0, 2 * np.pi)
     across = np.cos(angle) * np.linspace(-0.5, 0.5, width)
     down = np.sin(angle) * np.linspace(-0.5, 0.5, height)
-    ramp = (down[:, None] + across + 0.7071)[..., None].astype(np.float32) / np.float32(1.4142)
-    light = near.astype(np.float32) + ramp * (far - near).astype(np.float32)
-    noise = rng.integers(0, 256, scene.shape, dtype=np.uint8).astype(np.float32) - 127.5
-    grain = noise * np.float32(rng.uniform(0.02, 0.1))
-    pixels: npt.NDArray[np.uint8] = (scene * light + grain).clip(0, 255).astype(np.uint8)
-    return pixels
+    ramp = (down[:, None] + across + 0.7071).astype(np.float32) / np.float32(1.4142)
+    start, fall = (part.astype(np.float32)[:, None, None] for part in (near, far - near))
+    noise = rng.integers(0, 256, (height, width, 3), dtype=np.uint8).transpose(2, 0, 1)
+    grain = noise.astype(np.float32, order="C") - np.float32(127.5)
+    grain *= np.float32(rng.uniform(0.02, 0.1))
+    light = start + ramp * fall
+    light *= scene
+    light += grain
+    return np.stack(light.clip(0, 255, out=light).astype(np.uint8), axis=-1)
