@@ -1,10 +1,22 @@
 """All benchmarks, one table each."""
 
-from benchmarks import fidelity, growth, layers, load, lrn, moments, prepare, scaling, step, store
+from benchmarks import (
+    busy,
+    fidelity,
+    growth,
+    layers,
+    load,
+    lrn,
+    moments,
+    prepare,
+    scaling,
+    step,
+    store,
+)
 from benchmarks.photos import load as load_photos
 from benchmarks.table import arguments, show, told
 
-ALL = (prepare, fidelity, store, moments, scaling, growth, load, lrn, step, layers)
+ALL = (prepare, fidelity, store, moments, scaling, growth, load, lrn, step, layers, busy)
 
 if __name__ == "__main__":
     asked = arguments(__doc__ or "")

@@ -58,10 +58,13 @@ def by_tower(x: Tensor) -> Tensor:
     return F.local_response_norm(towers, 5, alpha=5e-4, beta=0.75, k=2.0).view_as(x)
 
 
-def ours(device: torch.device, dtype: torch.dtype) -> Step:
+def ours(
+    device: torch.device, dtype: torch.dtype, width_divisor: int = 1, classes: int = CLASSES
+) -> Step:
     """As alexnet.training computes it."""
-    net = AlexNet().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    weights = list(net.parameters())
+    net = AlexNet(classes, width_divisor)
+    net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    weights: list[Tensor] = list(net.parameters())
     velocities = [torch.zeros_like(weight) for weight in weights]
     return partial(_our_step, net, weights, velocities, autocast(device, dtype))
 
