@@ -27,19 +27,18 @@ def sums(images: Images) -> Sums:
     return sums_of(images)
 
 
-@pytest.fixture(params=["int8", "float64"])
-def fold(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(params=["int8", "float32"])
+def many(request: pytest.FixtureRequest) -> bool:
     """Each of the two ways to sum products; the first only where the processor can."""
     if request.param == "int8" and not moments.int8_is_exact():
         pytest.skip("no exact int8 products on this processor")
-    monkeypatch.setattr(moments, "int8_is_exact", lambda: request.param == "int8")
+    return bool(request.param == "int8")
 
 
-@pytest.mark.usefixtures("fold")
-def test_sums_equal_big_integers(images: Images) -> None:
+def test_sums_equal_big_integers(images: Images, many: bool) -> None:
     """Each of the 196,608 pixel sums, and of the 9 products of channels, in Python's integers."""
     few = [*images[:2], np.full((256, 256, 3), 255, np.uint8), np.zeros((256, 256, 3), np.uint8)]
-    sums = sums_of(few)
+    sums = sums_of(few, many)
     exact = sum((image.astype(object) for image in few[1:]), start=few[0].astype(object))
     assert (sums.pixels == exact).all()
     channels = list(zip(*np.concatenate(few).reshape(-1, 3).tolist(), strict=True))
@@ -67,14 +66,33 @@ def test_a_processor_that_saturates_is_found_out(monkeypatch: pytest.MonkeyPatch
         moments.int8_is_exact.cache_clear()
 
 
-@pytest.mark.usefixtures("fold")
-def test_white_images_fill_the_16_bits_and_no_more() -> None:
+def test_white_images_fill_the_16_bits_and_no_more(many: bool) -> None:
     """One image more than a small sum holds; an overflow would wrap to nearly nothing."""
     white = np.full((256, 256, 3), 255, np.uint8)
-    total = sums_of(white for _ in range(2 * 257 + 1))
+    total = sums_of((white for _ in range(2 * 257 + 1)), many)
     assert total.count == 515
     assert (total.pixels == 515 * 255).all()
     assert (total.products == 515 * 255**2 * 256**2).all()
+
+
+def test_black_images_fill_a_block_of_float32() -> None:
+    """The least value, −128, gives the greatest square: a block sums to 2²⁴, and no sum rounds."""
+    black = np.zeros((256, 256, 3), np.uint8)
+    black[0, 0] = 255, 1, 254  # one odd product more than that would be lost
+    folded, shifted = moments._fold_float32(black), black.reshape(-1, 12).astype(int) - 128
+    assert (folded == shifted.T @ shifted).all()
+
+
+@pytest.mark.parametrize("pays", [0, 50_000])
+def test_a_large_split_is_summed_by_torch(
+    split: Shards, sums: Sums, monkeypatch: pytest.MonkeyPatch, pays: int
+) -> None:
+    """The same bits; `INT8_PAYS` is what "large" means."""
+    asked, is_exact = [], moments.int8_is_exact
+    monkeypatch.setattr(moments, "INT8_PAYS", pays)
+    monkeypatch.setattr(moments, "int8_is_exact", lambda: asked.append(True) or is_exact())
+    assert same(sum((sums_of_shard(split.folder, n) for n in range(3)), start=NOTHING), sums)
+    assert bool(asked) is (pays == 0)
 
 
 def test_brightest_images_do_not_overflow() -> None:

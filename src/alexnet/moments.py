@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 import xxhash
 from PIL import Image
 
@@ -23,11 +22,16 @@ from alexnet.workers import follow_parent
 
 FEW = 257  # images whose sum 16 bits just hold: 257 · 255 = 2¹⁶ − 1
 SHIFT = 128  # makes int8 of uint8
+BLOCK = 1024  # rows of products whose sum float32 just holds: 1,024 · 2¹⁴ = 2²⁴
+INT8_PAYS = 50_000  # images: below, to import torch takes longer than int8 products save
 DIGITS = 10  # of an eigenpair: what differs between linear algebra libraries lies below
 
 UNITS = "RGB pixel values, 0–255; covariance and eigenvalues in their squares"
 SHAPES = {"channel_means": (3,), "covariance": (3, 3), "eigenvectors": (3, 3)}
 AT_LEAST_0 = {"eigenvalues": (3,), "sqrt_eigenvalues": (3,)}
+IMAGENET_MEANS = np.array([127.3, 119.7, 104.9])  # ILSVRC-2012 train, R, G, B
+IMAGENET_DEVIATIONS = np.array([121.78, 37.09, 19.72])  # √λ
+IMAGENET_AXES = np.array([[0.564, 0.576, 0.592], [0.713, 0.024, -0.701], [0.418, -0.817, 0.397]])
 
 Table = npt.NDArray[np.integer[Any]]
 
@@ -52,9 +56,12 @@ class Sums:
 NOTHING = Sums(0, np.zeros((SIDE, SIDE, 3), np.uint64), np.zeros((3, 3), np.uint64))
 
 
-def sums_of(images: Iterable[Pixels]) -> Sums:
-    """The sums over images, each (256, 256, 3) uint8: a few at a time in fast small numbers."""
-    fold, shift = (_fold_int8, SHIFT) if int8_is_exact() else (_fold_float64, 0)
+def sums_of(images: Iterable[Pixels], many: bool = False) -> Sums:
+    """The sums over images, each (256, 256, 3) uint8: a few at a time in fast small numbers.
+
+    `many`: with torch, which takes seconds to import and half the time an image; the same bits.
+    """
+    fold = _fold_int8 if many and int8_is_exact() else _fold_float32
     sums, count = NOTHING, 0
     few, folded = np.zeros((SIDE, SIDE, 3), np.uint16), np.zeros((), np.int64)
     for image in images:
@@ -62,27 +69,29 @@ def sums_of(images: Iterable[Pixels]) -> Sums:
         folded = folded + fold(image)
         count += 1
         if count == FEW:
-            sums, count = sums + _exact(count, few, folded, shift), 0
+            sums, count = sums + _exact(count, few, folded), 0
             few[:], folded = 0, np.zeros((), np.int64)
-    return sums + _exact(count, few, folded, shift) if count else sums
+    return sums + _exact(count, few, folded) if count else sums
 
 
 def _fold_int8(image: Pixels) -> Table:
-    """Products of pixel values less SHIFT, sixteen pixels a row: (48, 48) int32.
+    """Products of pixel values minus SHIFT, sixteen pixels a row: (48, 48) int32.
 
     Sixteen pixels make a square that fills the processor's int8 units. 4,096 rows of products of at
     most 2¹⁴ stay below 2³¹.
     """
+    import torch
+
     shifted = (image ^ SHIFT).view(np.int8)  # as integers of 8 bits, to flip the top one is − 128
     rows = torch.from_numpy(shifted.reshape(-1, 48))
     folded: Table = torch._int_mm(rows.T, rows).numpy()
     return folded
 
 
-def _fold_float64(image: Pixels) -> Table:
-    """Products of pixel values, four pixels a row: (12, 12); float64 is exact below 2⁵³."""
-    rows = image.reshape(-1, 12).astype(np.float64)
-    folded: Table = (rows.T @ rows).astype(np.int64)
+def _fold_float32(image: Pixels) -> Table:
+    """The same of four pixels a row, (12, 12) int64: float32 is exact up to 2²⁴, a block's sum."""
+    rows = (image.astype(np.float32) - np.float32(SHIFT)).reshape(-1, BLOCK, 12)
+    folded: Table = (rows.transpose(0, 2, 1) @ rows).astype(np.int64).sum(axis=0)
     return folded
 
 
@@ -102,27 +111,37 @@ def int8_is_exact() -> bool:
 
 
 def _int8_agrees(rows: npt.NDArray[np.int8]) -> bool:
+    import torch
+
     fast = torch._int_mm(torch.from_numpy(rows).T, torch.from_numpy(rows)).numpy()
     wide = rows.astype(np.float64)
     return bool(np.array_equal(fast, wide.T @ wide))
 
 
-def _exact(count: int, few: npt.NDArray[np.uint16], folded: Table, shift: int) -> Sums:
-    """Σ(x − s)(y − s) = Σxy − s(Σx + Σy) + s² for each pixel: from it, Σxy."""
+def _exact(count: int, few: npt.NDArray[np.uint16], folded: Table) -> Sums:
+    """Σ(x − s)(y − s) = Σxy − s(Σx + Σy) + s² for each pixel, s = SHIFT: from it, Σxy."""
     pixels = len(folded) // 3
     products = np.einsum("aiaj->ij", folded.reshape(pixels, 3, pixels, 3)).astype(np.int64)
     totals = few.reshape(-1, 3).sum(axis=0, dtype=np.int64)
-    products += shift * (totals[:, None] + totals) - shift**2 * count * SIDE**2
+    products += SHIFT * (totals[:, None] + totals) - SHIFT**2 * count * SIDE**2
     return Sums(count, few.astype(np.uint64), products.astype(np.uint64))
 
 
 def sums_of_shard(folder: Path, n: int) -> Sums:
     """The sums over shard `n` of the split in `folder`. Raises InputError where it is damaged."""
     follow_parent()
-    torch.set_num_threads(1)  # there is a worker for every core
     shards = Shards(folder)
-    records = shards.records_of(n)
-    return sums_of(shards.read(record) for record in records)
+    many = len(shards) > INT8_PAYS
+    if many:
+        _use_one_thread()
+    return sums_of((shards.read(record) for record in shards.records_of(n)), many)
+
+
+def _use_one_thread() -> None:
+    """There is a worker for every core."""
+    import torch
+
+    torch.set_num_threads(1)
 
 
 def mean_image(sums: Sums) -> npt.NDArray[np.float32]:

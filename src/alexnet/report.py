@@ -17,6 +17,7 @@ from alexnet.dag import Stage, diagram
 from alexnet.exhibits import Draws, OddFile, Prediction, Shelf
 from alexnet.figures import History
 from alexnet.mistakes import Counts, hardest
+from alexnet.moments import IMAGENET_AXES, IMAGENET_DEVIATIONS, IMAGENET_MEANS
 from alexnet.page import jpeg_uri, page, png_file_uri, shrunk
 from alexnet.paper import ILSVRC2010, ILSVRC2012
 from alexnet.pictures import DARK, LIGHT, Floats, Pixels, Theme
@@ -55,9 +56,6 @@ class Report:
     codes: Sequence[Mapping[str, str]]  # rows of codes.csv
 
 
-IMAGENET_MEANS = np.array([127.3, 119.7, 104.9])  # ILSVRC-2012 train, R, G, B
-IMAGENET_DEVIATIONS = np.array([121.78, 37.09, 19.72])  # √λ
-IMAGENET_AXES = np.array([[0.564, 0.576, 0.592], [0.713, 0.024, -0.701], [0.418, -0.817, 0.397]])
 TITLES = {
     "miniature": "a drawn miniature",
     "ilsvrc2012": "ILSVRC-2012",
