@@ -10,8 +10,9 @@ import safetensors.torch
 import torch
 
 from alexnet import config
-from alexnet.checkpoint import MODEL, _seal, _text, load_model
+from alexnet.checkpoint import MODEL, load_model
 from alexnet.index import Index, Synset, load_index, rows_of, save_index
+from alexnet.model_file import as_text, seal_of
 from alexnet.moments import NOTHING, Sums, load_moments, save_moments
 from alexnet.results import read_result
 from alexnet.shards import Shards
@@ -112,8 +113,8 @@ def make_model(chance: Random) -> bytes:
         shape = [chance.randint(0, 3) for _ in range(chance.randint(0, 4))]
         tensors[name] = torch.zeros(shape, dtype=chance.choice(kinds))
     if isinstance(state, dict):
-        state["xxh3"] = _seal(tensors, state)
-    return safetensors.torch.save(tensors, {"state": _text(state)})
+        state["xxh3"] = seal_of(tensors, state)
+    return safetensors.torch.save(tensors, {"state": as_text(state)})
 
 
 def _metadata(data: bytes) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """The model's file: all that prediction needs, and nothing believed that it does not bear out."""
 
+import json
 import resource
 import shutil
 from collections.abc import Callable
@@ -10,10 +11,12 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
+import xxhash
 
 from alexnet.checkpoint import MODEL, init_from, load, load_model, save_model
 from alexnet.errors import InputError
 from alexnet.model import AlexNet
+from alexnet.model_file import SEAL, as_text, read_model
 from alexnet.towers import Place
 from small_model import (
     CLASSES,
@@ -46,6 +49,28 @@ def test_the_file_alone_predicts_the_same(written: Path, tmp_path: Path) -> None
             assert np.array_equal(getattr(same, name), value), name
         assert told == described() == told_by(written)
     assert (written / MODEL).read_bytes() == (tmp_path / MODEL).read_bytes()
+
+
+def test_read_without_torch_it_is_the_same(written: Path) -> None:
+    net, inputs, described = load_model(written)
+    weights, same, told = read_model(written)
+    assert told == described
+    assert list(map(str, vars(same).values())) == list(map(str, vars(inputs).values()))
+    assert weights.keys() == net.state_dict().keys()
+    for name, tensor in net.state_dict().items():
+        assert np.array_equal(weights[name], tensor), name
+
+
+def test_the_seal_is_of_names_shapes_torchs_dtypes_and_bytes(written: Path) -> None:
+    """As it has always been: older models can still be read."""
+    tensors, state = load(written / MODEL)
+    digest = xxhash.xxh3_64(as_text(state).encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        digest.update(tensor.numpy().tobytes())
+    with safetensors.safe_open(written / MODEL, "numpy") as file:
+        sealed = json.loads(file.metadata()["state"])
+    assert sealed == state | {SEAL: digest.hexdigest()}
 
 
 def test_a_tower_gets_its_own_part(written: Path) -> None:
@@ -109,6 +134,8 @@ HARMS: list[tuple[Callable[[Path], None], str]] = [
     (another("net.neurons", 10**30), "cannot be read"),
     (another("net.maps", {"conv1": 10**9}), "cannot be read"),
     (another("net.towers", 0), "cannot be read"),
+    (another("net.towers", 2.0), r"conv2\.weight is .* F32, its net has 16×3.0×5×5 F32"),
+    (another("net.neurons", 4096.0), r"fc6\.\w+ is .* F32, its net has 256.0"),
     (edited, "changed after it was written"),
     (another("synsets", []), "synsets is not a list of classes"),
 ]
@@ -123,6 +150,9 @@ def test_harm_is_one_line_and_takes_no_memory(
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(InputError, match=says) as told:
         load_model(tmp_path / "model")
+    with pytest.raises(InputError) as without_torch:
+        read_model(tmp_path / "model")
+    assert str(without_torch.value) == str(told.value)
     assert str(told.value).endswith("dvc repro -f train, or name another file")
     assert len(str(told.value)) < 450 + 2 * len(str(tmp_path))
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # kB

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from alexnet.described import check_described
-from alexnet.model import LRN
+from alexnet.layer_shapes import LRN
 from small_model import described
 
 WHOLE_LRN = {**LRN}

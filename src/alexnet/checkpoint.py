@@ -1,48 +1,45 @@
 """Tensors and a JSON state in one file, replaced whole or not at all; the model's file."""
 
 import hashlib
-import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import fields
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import safetensors
 import safetensors.torch
 import torch
-import xxhash
 from torch import Tensor
 
-from alexnet.described import check_described
-from alexnet.errors import InputError, made_anew
+from alexnet.errors import InputError
 from alexnet.model import AlexNet
+from alexnet.model_file import (
+    MODEL,
+    SEAL,
+    as_text,
+    model_in,
+    opened,
+    path_of,
+    seal_of,
+    split_moments,
+    state_in,
+    tensors_in,
+)
 from alexnet.moments import Moments
 from alexnet.scratch import write_atomically
-from alexnet.shards import SIDE
 from alexnet.towers import ALONE, Place, part_of
-
-MODEL = "model.safetensors"
-SEAL = "xxh3"  # of the tensors and of all else that the file tells
-INPUTS = {"mean_image": (SIDE, SIDE, 3), "eigenvalues": (3,), "eigenvectors": (3, 3)}
-DAMAGE = (
-    *(OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RuntimeError),
-    *(safetensors.SafetensorError, InputError),
-)
 
 
 def save(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
     """Write `tensors` and `state`, as JSON, to `path`, with a checksum of both."""
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    sealed = {**state, SEAL: _seal(whole, state)}
-    write_atomically(path, safetensors.torch.save(whole, {"state": _text(sealed)}))
+    sealed = {**state, SEAL: seal_of(whole, state)}
+    write_atomically(path, safetensors.torch.save(whole, {"state": as_text(sealed)}))
 
 
 def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """What `save` wrote. Raises InputError where the file is missing or damaged."""
-    with _opened(path) as file:
-        state, seal = _state(file)
-        return _tensors(file, state, seal), state
+    with opened(path, "pt") as file:
+        state, seal = state_in(file)
+        return tensors_in(file, state, seal), state
 
 
 def save_model(folder: Path, net: AlexNet, moments: Moments, described: Mapping[str, Any]) -> None:
@@ -53,25 +50,19 @@ def save_model(folder: Path, net: AlexNet, moments: Moments, described: Mapping[
     """
     inputs = {name: torch.from_numpy(value) for name, value in vars(moments).items()}
     save(folder / MODEL, net.state_dict() | inputs, described)
-    (folder / "model.json").write_text(_text(described), "utf-8")
+    (folder / "model.json").write_text(as_text(described), "utf-8")
 
 
 def load_model(path: Path, place: Place = ALONE) -> tuple[AlexNet, Moments, dict[str, Any]]:
     """The net, the moments and the description of a model's file, or of that in a folder.
 
-    Of the net what `place` has. Nothing the file tells is believed before it is looked at: no
-    memory is taken that its own size does not account for. Raises InputError where it is missing,
-    damaged or of another kind.
+    Of the net what `place` has. Checked as `read_model` does, and raises as that.
     """
-    path = path / MODEL if path.is_dir() else path
-    with _opened(path) as file:
-        described, seal = _state(file)
-        check_described(described)
+    with opened(path_of(path), "pt") as file:
+        tensors, described = model_in(file)
         with torch.device("meta"):  # shapes without memory
             net = AlexNet(**described["net"], place=place)
-            _check_shapes(file, AlexNet(**described["net"]))
-        tensors = _tensors(file, described, seal)
-    moments = Moments(*(tensors.pop(field.name).numpy() for field in fields(Moments)))
+    moments = split_moments(tensors)
     net.load_state_dict(part_of(tensors, place), assign=True)
     return net, moments, described
 
@@ -93,63 +84,3 @@ def init_from(net: AlexNet, folder: Path) -> str:
     print(f"train: weights of {folder}; new: {', '.join(new) or 'none'}", flush=True)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    """A file of safetensors; whatever is found to be wrong with it becomes one line."""
-    try:
-        with path.open("rb"), safetensors.safe_open(path, "pt") as file:
-            yield file
-    except DAMAGE as error:
-        why = getattr(error, "strerror", None) or str(error).partition("; mend: ")[0] or repr(error)
-        first, *_ = why.splitlines()  # torch adds where in C++ it was
-        mend = f"{made_anew(path, 'train')}, or name another file"
-        raise InputError(f"{path} cannot be read: {first[:200]}", mend) from None
-
-
-def _state(file: Any) -> tuple[dict[str, Any], Any]:
-    """The state that was saved, and its seal, not yet looked at."""
-    state = json.loads((file.metadata() or {}).get("state", "null"))
-    if not isinstance(state, dict):
-        raise ValueError("it is no model of ours, its metadata has no 'state'")
-    return state, state.pop(SEAL, None)
-
-
-def _tensors(file: Any, state: Mapping[str, Any], seal: Any) -> dict[str, Tensor]:
-    """All of them. Raises ValueError where they, or the state, are not as they were written."""
-    tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    if seal != _seal(tensors, state):
-        raise ValueError("it was changed after it was written")
-    return tensors
-
-
-def _check_shapes(file: Any, net: AlexNet) -> None:
-    """Raise ValueError where the tensors in the file are not those that it tells of."""
-    expected = {name: (tuple(t.shape), "F32") for name, t in net.state_dict().items()}
-    for name, shape in INPUTS.items():
-        expected[name] = shape, "F32" if name == "mean_image" else "F64"
-    names = set(file.keys())
-    if names != set(expected):
-        raise ValueError(f"its tensors are not those of its net: {min(names ^ set(expected))}")
-    for name, (shape, dtype) in expected.items():
-        part = file.get_slice(name)
-        found = tuple(part.get_shape()), part.get_dtype()
-        if found != (shape, dtype):
-            raise ValueError(f"{name} is {_told(*found)}, its net has {_told(shape, dtype)}")
-
-
-def _told(shape: tuple[int, ...], dtype: str) -> str:
-    return f"{'×'.join(map(str, shape))} {dtype}"
-
-
-def _seal(tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> str:
-    digest = xxhash.xxh3_64(_text(state).encode())
-    for name, tensor in sorted(tensors.items()):
-        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-        digest.update(tensor.numpy().data)
-    return digest.hexdigest()
-
-
-def _text(state: Any) -> str:
-    return json.dumps(state, indent=1, ensure_ascii=False) + "\n"

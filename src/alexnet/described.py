@@ -1,14 +1,14 @@
 """What a model file tells of itself, looked at before any of it is believed."""
 
 from collections.abc import Callable, Mapping
-from inspect import signature
+from dataclasses import fields
 from typing import Any
 
-from alexnet.model import ACTIVATIONS, AlexNet
+from alexnet.layer_shapes import ACTIVATIONS, NetConfig
 from alexnet.shards import SIDE
 
 Check = Callable[[Any], bool]
-NET = set(signature(AlexNet).parameters) - {"place"}
+NET = {field.name for field in fields(NetConfig)}
 MOST = 4096  # neighbours, of a norm that is one
 
 

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from alexnet import exhibits
-from alexnet.checkpoint import load_model
 from alexnet.comparing import comparison
 from alexnet.dag import Stage
 from alexnet.errors import InputError
 from alexnet.exhibits import Row, read_rows
 from alexnet.index import Index, load_index
 from alexnet.mistakes import Counts, confusion
+from alexnet.model_file import read_model
 from alexnet.recorded import collected
 from alexnet.report import Report
 from alexnet.results import read_result
@@ -48,8 +48,7 @@ def gathered(root: Path) -> Report:
 
 
 def _gathered(root: Path, data: Path) -> Report:
-    net, moments, model = load_model(data / "train")
-    weights = net.state_dict()
+    weights, moments, model = read_model(data / "train")
     index = load_index(data / "index")
     result = read_result(root / "metrics.json")
     shards = {split: Shards(data / "shards" / split) for split in index.splits}
@@ -68,7 +67,7 @@ def _gathered(root: Path, data: Path) -> Report:
         photo=train.read(train.records[0]),
         draws=exhibits.draws(model, moments.eigenvalues, moments.eigenvectors),
         history=_history(data / "train/history.csv"),
-        conv1=weights["conv1.weight"].numpy(),
+        conv1=weights["conv1.weight"],
         towers=model["net"]["towers"],
         features=len(weights["fc7.bias"]),
         predictions=exhibits.predictions(rows, tested, index),

@@ -8,26 +8,23 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from alexnet.errors import InputError
+from alexnet.layer_shapes import (
+    BORDERLESS,
+    LATER,
+    LAYERS,
+    LRN,
+    MAPS,
+    PADDING,
+    check_lrn,
+    check_pools,
+    check_sizes,
+)
 from alexnet.lrn import lrn
 from alexnet.space_to_depth import conv1
 from alexnet.spatial_norm import spatial_norm
 from alexnet.towers import ALONE, Place, joined
 
-LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5", "conv6", "fc6", "fc7", "fc8")
-MAPS = {"conv1": 96, "conv2": 256, "conv3": 384, "conv4": 384, "conv5": 256, "conv6": 0}
-LRN = {"k": 2.0, "n": 5, "alpha": 1e-4, "beta": 0.75, "across_towers": False}
-LATER = (  # name, kernel, padding, whether it sees both towers
-    ("conv2", 5, 2, False),
-    ("conv3", 3, 1, True),
-    ("conv4", 3, 1, False),
-    ("conv5", 3, 1, False),
-    ("conv6", 3, 1, True),
-)
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "relu": F.relu,
-    "tanh": torch.tanh,
-}  # section 3.1
-PADDING = (0, 3, 0, 3)  # left, right, top, bottom
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "tanh": torch.tanh}
 
 
 class AlexNet(nn.Module):
@@ -69,9 +66,9 @@ class AlexNet(nn.Module):
     ) -> None:
         """Raises InputError where maps and towers do not fit, or crop and padding give no 6×6."""
         super().__init__()
-        _check(width_divisor, towers, maps, crop, padding)
-        _check_pools(overlapping, maps)
-        _check_lrn(lrn)
+        check_sizes(width_divisor, towers, maps, crop, padding)
+        check_pools(overlapping, maps)
+        check_lrn(lrn)
         _check_place(place, towers, lrn)
         self.width_divisor, self.towers, self.place = width_divisor, towers, place
         self.crop, self.padding, self.order1 = crop, list(padding), order1
@@ -91,7 +88,7 @@ class AlexNet(nn.Module):
         last = maps["conv1"]
         for name, kernel, border, sees_all in LATER:
             if maps[name]:
-                less = int(not self.overlapping and name in ("conv2", "conv5"))
+                less = int(not self.overlapping and name in BORDERLESS)
                 seen = sees_all and self.communicate
                 layer = self._conv(last, maps[name], kernel, seen, padding=border - less)
                 setattr(self, name, layer)
@@ -200,32 +197,6 @@ def initialise(
             scale = 1.0 if name == "conv1" else net.width_divisor**0.5
             layer.weight.normal_(0, std[name] * scale, generator=generator)
             layer.bias.fill_(bias[name])
-
-
-def _check(
-    width_divisor: int, towers: int, maps: Mapping[str, int], crop: int, padding: Sequence[int]
-) -> None:
-    if width_divisor not in (1, 2, 4, 8, 16):
-        raise InputError(f"width_divisor is {width_divisor}", "give 1, 2, 4, 8 or 16")
-    odd = [name for name, count in maps.items() if count % (towers * width_divisor)]
-    if odd:
-        what = f"{odd[0]} has {maps[odd[0]]} maps, not divisible by towers × width_divisor"
-        raise InputError(what, "change model.maps")
-    sides = {crop + padding[0] + padding[1], crop + padding[2] + padding[3]}
-    if sides != {227}:
-        what = f"crop {crop} and padding {list(padding)} do not add up to 227"
-        raise InputError(what, "change model.crop or model.padding")
-
-
-def _check_lrn(lrn: Mapping[str, Any] | None) -> None:
-    if lrn and lrn["n"] % 2 == 0:
-        raise InputError(f"model.lrn.n is {lrn['n']}: a map has no middle of so many", "an odd n")
-
-
-def _check_pools(overlapping: bool, maps: Mapping[str, int]) -> None:
-    if not overlapping and not (maps["conv2"] and maps["conv5"]):
-        what = "model.overlapping=false needs conv2 and conv5: else 6×6 does not come out"
-        raise InputError(what, "give them maps, or model.overlapping=true")
 
 
 def _check_place(place: Place, towers: int, lrn: Mapping[str, Any] | None) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 
 from alexnet.batches import Chances
 from alexnet.errors import InputError
-from alexnet.model import LAYERS, AlexNet, layers_of
+from alexnet.layer_shapes import LAYERS
+from alexnet.model import AlexNet, layers_of
 from alexnet.optim import Schedule, schedule_of
 
 

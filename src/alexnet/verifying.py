@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from alexnet.checkpoint import MODEL, load_model
 from alexnet.errors import InputError, made_anew
 from alexnet.index import Index
+from alexnet.model_file import MODEL, read_model
 from alexnet.moments import NOTHING, Sums, colour_moments, load_moments, mean_image, sums_of_shard
 from alexnet.progress import track
 from alexnet.sealed import read_sealed
@@ -57,7 +57,7 @@ def verify_model(folder: Path) -> Iterator[str]:
     text = folder / "model.json"
     mend = made_anew(text, "train")
     try:
-        *_, described = load_model(folder)
+        *_, described = read_model(folder)
         if json.loads(text.read_bytes()) != described:
             yield f"{text} is not that of its model; mend: {mend}"
     except InputError as error:
