@@ -16,7 +16,7 @@ from alexnet.config import load_config
 from alexnet.doctor import Cost, Finding
 from alexnet.errors import InputError
 from alexnet.index import ROW, Index, Synset, save_index
-from alexnet.model import MAPS
+from alexnet.layer_shapes import MAPS
 
 HOW = SimpleNamespace(pixels="raw", resample="bicubic", apply_exif=False)
 COST = Cost(0.001, 0.002)
@@ -46,12 +46,30 @@ def test_one_that_fails_keeps_none_from_the_next() -> None:
 
 def test_a_gpu_that_torch_cannot_use(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    monkeypatch.setattr(doctor, "DEVICES", tmp_path)
     monkeypatch.setattr(doctor, "DRIVER", tmp_path / "version")
+    assert problems(doctor.machine()) == []
+    (tmp_path / "nvidia0").touch()
     assert problems(doctor.machine()) == []
     (tmp_path / "version").touch()
     (problem,) = problems(doctor.machine())
     assert "cannot use it" in problem.value
     assert "CUDA" in problem.mend
+
+
+def test_a_gpu_is_asked_for_by_torch_only_where_there_is_a_device_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    card = SimpleNamespace(name="NVIDIA H100", total_memory=int(80e9))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: card)
+    monkeypatch.setattr(doctor, "DEVICES", tmp_path)
+    monkeypatch.setattr(doctor, "DRIVER", tmp_path / "version")
+    assert Finding("GPU", "none: training will use the CPU") in list(doctor.machine())
+    (tmp_path / "nvidiactl").touch()
+    assert Finding("GPU", "NVIDIA H100") in list(doctor.machine())
+    (found,) = doctor.training({}, 128)
+    assert found.value.endswith("about 3.0 GB of the GPU's memory")
 
 
 def test_memory_is_what_the_container_may_have(
@@ -103,7 +121,7 @@ def test_an_epoch_that_memory_cannot_hold_reads_the_disk(
 
 
 def test_training_that_memory_cannot_hold(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(doctor, "GPUS", ())
     monkeypatch.setattr(doctor, "memory", lambda: 4e9)
     (found,) = doctor.training({"maps": MAPS}, 128)
     assert found.value.startswith(

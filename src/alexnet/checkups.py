@@ -1,26 +1,33 @@
-"""What `alexnet verify` and `alexnet doctor` look at, of the checkout and its configuration."""
+"""What `alexnet verify` and `alexnet doctor` look at, of the checkout and its configuration.
+
+Each imports what it needs: `explain`, too, asks here where the raw data set is.
+"""
+
+from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from alexnet import doctor, layouts, locked
 from alexnet.archives import drawn_folder, open_raw
 from alexnet.config import Config, load_config, workers
-from alexnet.doctor import Finding
 from alexnet.errors import InputError
 from alexnet.index import load_index
-from alexnet.locked import Output
 from alexnet.scratch import CHECKOUT
-from alexnet.verifying import verify, verify_model
+
+if TYPE_CHECKING:
+    from alexnet.doctor import Finding
+    from alexnet.locked import Output
 
 DATA = CHECKOUT / "data"
 
 
 def damage(parameters: list[str], note: Callable[[str], None]) -> Iterator[str]:
     """Whatever is under data/ and not as it was written; what cannot be known goes to `note`."""
+    from alexnet import locked
+
     config = load_config(parameters)
     with workers(config.executor) as pool:
         yield from damage_in(CHECKOUT, pool, locked.outputs(CHECKOUT), note)
@@ -30,6 +37,9 @@ def damage_in(
     root: Path, pool: Executor, outputs: list[Output], note: Callable[[str], None]
 ) -> Iterator[str]:
     """The same of any checkout, its outputs known."""
+    from alexnet import locked
+    from alexnet.verifying import verify, verify_model
+
     data = root / "data"
     try:
         yield from verify(pool, data, load_index(data / "index"))
@@ -42,6 +52,8 @@ def damage_in(
 
 def wrong_md5(parameters: list[str]) -> Iterator[str]:
     """The raw archives whose MD5 is not the one published."""
+    from alexnet import layouts
+
     dataset = load_config(parameters).dataset
     if dataset.drawn:
         raise InputError("the data set is drawn: nobody published its MD5", "dataset=ilsvrc2012")
@@ -57,6 +69,8 @@ def wrong_md5(parameters: list[str]) -> Iterator[str]:
 
 def findings(parameters: list[str]) -> Iterator[Finding]:
     """What doctor tells, problems among it; none of them keeps it from the next."""
+    from alexnet import doctor
+
     try:
         config = load_config(parameters)
     except InputError as error:
@@ -69,6 +83,9 @@ def findings(parameters: list[str]) -> Iterator[Finding]:
 
 
 def _raw(dataset: Any) -> Iterator[Finding]:
+    from alexnet import doctor, layouts
+    from alexnet.doctor import Finding
+
     root = _root_if_drawn(dataset)
     if root is None:
         yield Finding("raw data", "the miniature, not drawn yet: dvc repro draws it")
@@ -82,6 +99,8 @@ def _raw(dataset: Any) -> Iterator[Finding]:
 
 
 def _training(config: Config) -> Iterator[Finding]:
+    from alexnet import doctor
+
     model = asdict(config.model)
     del model["init_std"], model["init_bias"]
     return doctor.training(model, config.recipe.batch_size)

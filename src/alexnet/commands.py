@@ -98,9 +98,11 @@ def _moments(arguments: Namespace) -> Seen:
 
 def _network(arguments: Namespace) -> Seen:
     from alexnet import layers
+    from alexnet.model_file import read_model
 
-    net, _, described = _model(arguments)
-    return layers.model_tables(net, described), lambda: layers.model_pictures(net)
+    weights, _, described = read_model(_model_path(arguments))
+    of = weights, described
+    return layers.model_tables(*of), lambda: layers.model_pictures(*of)
 
 
 INSPECTED: dict[str, Callable[[Namespace], Seen]] = {
@@ -212,12 +214,19 @@ def doctor(arguments: Namespace) -> int:
 
 def _model(arguments: Namespace) -> Any:
     """The net, moments and description of the model that is asked for, or of this checkout's."""
-    from alexnet.checkpoint import MODEL, load_model
+    from alexnet.checkpoint import load_model
 
-    path = arguments.model or DATA / "train" / MODEL
+    return load_model(_model_path(arguments))
+
+
+def _model_path(arguments: Namespace) -> Path:
+    """The model that is asked for, or this checkout's; it exists."""
+    from alexnet.model_file import MODEL
+
+    path: Path = arguments.model or DATA / "train" / MODEL
     if not path.exists():
         raise InputError(f"there is no model {path}", "dvc repro, or --model FILE")
-    return load_model(path)
+    return path
 
 
 def _written(folder: Path, name: str, png: bytes) -> Path:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.io
 
 from alexnet.drawn_classes import CLASSES
 from alexnet.errors import InputError
@@ -160,12 +159,14 @@ def write_devkit(path: Path, classes: int, train_per_class: int, truth: list[int
 
 def _meta(classes: int, train_per_class: int) -> bytes:
     """meta.mat as bytes, with a constant in place of the date that scipy writes into it."""
+    from scipy.io import savemat
+
     fields = "ILSVRC2012_ID WNID words gloss num_children children wordnet_height num_train_images"
     rows = _synsets(classes, train_per_class)
     table = np.empty((len(rows), 1), dtype=[(field, object) for field in fields.split()])
     table[:, 0] = rows
     file = BytesIO()
-    scipy.io.savemat(file, {"synsets": table})
+    savemat(file, {"synsets": table})
     return b"MATLAB 5.0 MAT-file".ljust(116) + file.getvalue()[116:]
 
 

@@ -8,17 +8,17 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from importlib.metadata import distributions, version
+from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 
 from alexnet.archives import check_unchanged, file_of, read_image
 from alexnet.errors import InputError
 from alexnet.images import UnreadableImageError, square
 from alexnet.index import Index, load_index
-from alexnet.model import AlexNet
+from alexnet.layer_shapes import NetConfig, layer_shapes
 from alexnet.scratch import PACKAGES
 from alexnet.sharding import RECORD_BYTES
 from alexnet.shards import SIDE
@@ -26,6 +26,7 @@ from alexnet.shards import SIDE
 TRIED = 64  # images, spread over the set
 GIGA = 1e9
 DRIVER = Path("/proc/driver/nvidia/version")
+DEVICES, GPUS = Path("/dev"), ("nvidia*", "kfd", "dxg")  # NVIDIA's, AMD's, and those of WSL
 CGROUP = Path("/sys/fs/cgroup/memory.max")
 BASE_BYTES = 700e6  # of a training process before its first batch
 KEPT = 4  # float32 values of each output, in training; measured 3 to 4
@@ -66,12 +67,29 @@ def machine() -> Iterator[Finding]:
     """What there is to work with."""
     yield Finding("cores", f"{_cores()}")
     yield Finding("memory", f"{memory() / GIGA:,.1f} GB")
-    gpus = [torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())]
-    if not gpus and DRIVER.exists():
+    names = ", ".join(gpu.name for gpu in _gpus())
+    if not names and DRIVER.exists():
         mend = "install a torch built for CUDA, of the driver's version or below"
-        yield Finding("GPU", f"there is one, and torch {torch.__version__} cannot use it", mend)
+        yield Finding("GPU", f"there is one, and torch {version('torch')} cannot use it", mend)
     else:
-        yield Finding("GPU", ", ".join(gpus) or "none: training will use the CPU")
+        yield Finding("GPU", names or "none: training will use the CPU")
+
+
+class Gpu(NamedTuple):
+    """A GPU that torch can use; memory in bytes."""
+
+    name: str
+    memory: int
+
+
+def _gpus() -> list[Gpu]:
+    """Those that torch can use. It takes seconds to import: not where there is no device file."""
+    if not any(next(DEVICES.glob(name), None) for name in GPUS):
+        return []
+    import torch
+
+    found = map(torch.cuda.get_device_properties, range(torch.cuda.device_count()))
+    return [Gpu(each.name, each.total_memory) for each in found]
 
 
 def memory() -> float:
@@ -145,15 +163,12 @@ def needs(index: Index, cost: Cost, how: Any, checkout: Path) -> Iterator[Findin
 
 def training(model: Mapping[str, Any], batch: int) -> Iterator[Finding]:
     """What training with 1000 classes takes of its memory; `model`: AlexNet's other arguments."""
-    with torch.device("meta"):
-        net = AlexNet(**model)
-    parameters = sum(each.numel() for each in net.parameters())
-    outputs = {"conv1": 55, "conv2": 27, "conv3": 13, "conv4": 13, "conv5": 13, "conv6": 6}
-    maps = model["maps"]
-    neurons = sum(maps[name] * side**2 for name, side in outputs.items()) // net.width_divisor
-    taken = BASE_BYTES + 4 * (4 * parameters + batch * KEPT * neurons)
-    gpu = torch.cuda.is_available()
-    there = torch.cuda.get_device_properties(0).total_memory if gpu else memory()
+    shapes = layer_shapes(NetConfig(**model))
+    parameters = sum(each.parameters for each in shapes.values())
+    outputs = sum(prod(each.output) for each in shapes.values() if len(each.output) == 3)
+    taken = BASE_BYTES + 4 * (4 * parameters + batch * KEPT * outputs)
+    gpu = next(iter(_gpus()), None)
+    there = gpu.memory if gpu else memory()
     mend = "a smaller recipe.batch_size or model" if taken > there else ""
     where = "the GPU's memory" if gpu else "memory"
     size = f"{parameters:,} parameters for 1,000 classes"

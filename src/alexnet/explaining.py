@@ -32,7 +32,7 @@ def explain(root: Path, metric: str, raw: Path | None) -> Link:
     """
     value = _value(root, metric)
     try:
-        stages = Repo(str(root)).index.stages
+        stages = Repo(str(root)).stage.load_all(str(root / "dvc.yaml"))  # no experiment's
         chain = _Chain(root, raw, stages)
         link = chain.output(METRICS)
     except (DvcException, OSError) as error:

@@ -10,12 +10,9 @@ from PIL import Image
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from alexnet.figures import eigenpairs_picture
 from alexnet.index import Index, Rows, load_index
 from alexnet.layouts import label_order
-from alexnet.moments import load_moments
-from alexnet.pictures import png_bytes, relit_picture
-from alexnet.report import IMAGENET_AXES, IMAGENET_DEVIATIONS, IMAGENET_MEANS
+from alexnet.moments import IMAGENET_AXES, IMAGENET_DEVIATIONS, IMAGENET_MEANS, load_moments
 from alexnet.screen import printable
 from alexnet.sealed import read_sealed
 from alexnet.shards import Shards
@@ -90,6 +87,8 @@ def _ledger(odd: Sequence[Any]) -> Table:
 
 def contact_sheet(folder: Path) -> bytes:
     """Sixty images of a split, evenly spaced among its records, as a PNG file."""
+    from alexnet.pictures import png_bytes
+
     across, down, side = SHEET
     shards = Shards(folder)
     sheet = Image.new("RGB", (across * side, down * side), "white")
@@ -130,6 +129,9 @@ def moments_pictures(data: Path) -> dict[str, bytes]:
 
     Raises InputError where `data` lacks moments or shards.
     """
+    from alexnet.figures import eigenpairs_picture
+    from alexnet.pictures import png_bytes, relit_picture
+
     moments = load_moments(data / "moments")
     train = Shards(data / "shards/train")
     photo = train.read(train.records[0])[::TIMES, ::TIMES]

@@ -3,77 +3,63 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-import torch
+import numpy as np
+import numpy.typing as npt
 from rich.table import Table
 from rich.text import Text
-from torch import Tensor
 
 from alexnet.inspecting import columns
-from alexnet.model import AlexNet, layers_of
-from alexnet.pictures import kernels_picture, png_bytes
+from alexnet.layer_shapes import LayerShape, NetConfig, layer_shapes
 from alexnet.screen import printable
+
+Floats = npt.NDArray[np.float32]
+Weights = Mapping[str, Floats]
 
 
 class Layer(NamedTuple):
-    """A layer with weights; `out`: its output's shape, of one image; weights' mean |w| and std.
-
-    multiply_adds: of one image; a bias adds none. zeros: the share of weights that are 0.
-    """
+    """A layer's shapes, and of its weights mean |w|, std and the share that is 0."""
 
     name: str
-    weight: tuple[int, ...]
-    out: tuple[int, ...]
-    parameters: int
-    multiply_adds: int
+    shape: LayerShape
     mean_size: float
     std: float
     zeros: float
 
 
-def layers(net: AlexNet) -> list[Layer]:
-    """The layers of a net, in order; it is run once, on an empty image, for their outputs."""
-    outs: dict[str, tuple[int, ...]] = {}
-
-    def note(name: str) -> Any:
-        return lambda module, given, out: outs.update({name: tuple(out.shape[1:])})
-
-    hooks = [layer.register_forward_hook(note(name)) for name, layer in layers_of(net).items()]
-    with torch.no_grad():
-        net(torch.zeros(1, 3, net.crop, net.crop))
-    for hook in hooks:
-        hook.remove()
-    return [_layer(name, layer, outs[name]) for name, layer in layers_of(net).items()]
+def layers(net: NetConfig, weights: Weights) -> list[Layer]:
+    """The layers of a net, in order; `weights`: its arrays, by the names of a state_dict."""
+    shapes = layer_shapes(net).items()
+    return [_layer(name, shape, weights[f"{name}.weight"]) for name, shape in shapes]
 
 
-def _layer(name: str, layer: Any, out: tuple[int, ...]) -> Layer:
-    weight: Tensor = layer.weight.detach()
-    places = out[1] * out[2] if len(out) == 3 else 1
-    sizes = float(weight.abs().mean()), float(weight.std(correction=0))
-    zeros = 1 - weight.count_nonzero().item() / weight.numel()
-    count = weight.numel() + layer.bias.numel()
-    return Layer(name, tuple(weight.shape), out, count, weight.numel() * places, *sizes, zeros)
+def _layer(name: str, shape: LayerShape, weight: Floats) -> Layer:
+    sizes = float(np.abs(weight).mean()), float(weight.std())
+    zeros = 1 - np.count_nonzero(weight) / weight.size
+    return Layer(name, shape, *sizes, zeros)
 
 
-def model_tables(net: AlexNet, described: Mapping[str, Any]) -> Iterator[Table]:
+def model_tables(weights: Weights, described: Mapping[str, Any]) -> Iterator[Table]:
     """Where a model comes from and how a photo enters it; then its layers and their totals."""
+    net = NetConfig(**described["net"])
     table = Table(box=None, show_header=False, pad_edge=False)
     for name, value in _facts(net, described):
         table.add_row(name, Text(printable(value)))
     yield table
     heads = "weights", "output", "parameters", "mul-adds", "mean |w|", "std", "zeros"
     table = columns("", "layer", *heads)
-    every = layers(net)
+    every = layers(net, weights)
     for one in every:
         sizes = f"{one.mean_size:.2g}", f"{one.std:.2g}", f"{100 * one.zeros:.1f} %"
-        counts = f"{one.parameters:,}", short(one.multiply_adds)
-        table.add_row(one.name, _shape(one.weight), _shape(one.out), *counts, *sizes)
+        counts = f"{one.shape.parameters:,}", short(one.shape.multiply_adds)
+        table.add_row(one.name, _shape(one.shape.weight), _shape(one.shape.output), *counts, *sizes)
     table.add_section()
-    parameters, products = (sum(each) for each in zip(*(each[3:5] for each in every), strict=True))
+    parameters = sum(one.shape.parameters for one in every)
+    products = sum(one.shape.multiply_adds for one in every)
     table.add_row("all", "", "", f"{parameters:,}", short(products))
     yield table
 
 
-def _facts(net: AlexNet, described: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _facts(net: NetConfig, described: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     told = described.get("chosen")  # prediction needs none of it: nobody has looked at it yet
     chosen = told if isinstance(told, dict) else {}
     for name in ("dataset", "model", "recipe"):
@@ -96,7 +82,9 @@ def _shape(shape: tuple[int, ...]) -> str:
     return "×".join(map(str, shape))
 
 
-def model_pictures(net: AlexNet) -> dict[str, bytes]:
+def model_pictures(weights: Weights, described: Mapping[str, Any]) -> dict[str, bytes]:
     """The kernels of the first layer (figure 3), as a PNG file."""
-    weights = net.conv1.weight.detach().numpy()
-    return {"kernels": png_bytes(kernels_picture(weights, net.towers))}
+    from alexnet.pictures import kernels_picture, png_bytes
+
+    towers = NetConfig(**described["net"]).towers
+    return {"kernels": png_bytes(kernels_picture(weights["conv1.weight"], towers))}

@@ -39,7 +39,7 @@ class Output:
 def outputs(root: Path) -> list[Output]:
     """Those of root/dvc.yaml. Raises InputError where DVC finds no pipeline there."""
     try:
-        stages = [s for s in Repo(str(root)).index.stages if Path(s.path) == root / "dvc.yaml"]
+        stages = Repo(str(root)).stage.load_all(str(root / "dvc.yaml"))  # no experiment's
         since = _since(stages)
         return [_output(out, since[stage.name]) for stage in stages for out in stage.outs]
     except (DvcException, OSError) as error:

@@ -1,6 +1,11 @@
 """Class probabilities → the likeliest labels → which images are wrong."""
 
-from torch import Tensor
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # the commands that only count need no torch
+    from torch import Tensor
 
 FIVE = 5
 
