@@ -23,7 +23,9 @@ def predict(arguments: Namespace) -> int:
 
     from alexnet import predicting, showing
     from alexnet.device import pick_autocast, pick_device
+    from alexnet.threads import share_cores
 
+    share_cores()
     net, moments, described = _model(arguments)
     device = pick_device("auto")
     mean = torch.from_numpy(moments.mean_image).to(device)
@@ -133,7 +135,9 @@ def export(arguments: Namespace) -> int:
     import torch
 
     from alexnet import exporting
+    from alexnet.threads import share_cores
 
+    share_cores()
     asked = {kind: getattr(arguments, kind) for kind in exporting.KINDS}
     for kind in (kind for kind, path in asked.items() if path):
         exporting.check_needed(kind)
@@ -167,7 +171,9 @@ def submit(arguments: Namespace) -> int:
     """Write what ILSVRC's server takes; 1 if an image could not be read."""
     from alexnet import submitting
     from alexnet.device import pick_device
+    from alexnet.threads import share_cores
 
+    share_cores()
     models = arguments.model or [DATA / "train"]
     voters = submitting.load_voters(models, pick_device("auto"))
     wrong = submitting.write_submission(arguments.out, voters, arguments.images)

@@ -22,6 +22,7 @@ from alexnet.layer_shapes import NetConfig, layer_shapes
 from alexnet.scratch import PACKAGES
 from alexnet.sharding import RECORD_BYTES
 from alexnet.shards import SIDE
+from alexnet.threads import usable_cores, usable_threads
 
 TRIED = 64  # images, spread over the set
 GIGA = 1e9
@@ -65,7 +66,7 @@ def problem(name: str, error: InputError) -> Finding:
 
 def machine() -> Iterator[Finding]:
     """What there is to work with."""
-    yield Finding("cores", f"{_cores()}")
+    yield Finding("threads", f"training will use {usable_threads()}")
     yield Finding("memory", f"{memory() / GIGA:,.1f} GB")
     names = ", ".join(gpu.name for gpu in _gpus())
     if not names and DRIVER.exists():
@@ -148,7 +149,8 @@ def needs(index: Index, cost: Cost, how: Any, checkout: Path) -> Iterator[Findin
     lacks = free < written and not (checkout / "data/shards").exists()
     mend = "free the disk, or dataset.pixels=jpeg: about a fifth" if lacks else ""
     yield Finding("free disk", f"{free / GIGA:,.1f} GB in {checkout}", mend)
-    yield Finding("resize", f"about {_hours(images * (cost.square + cost.read) / _cores())}")
+    seconds = images * (cost.square + cost.read) / usable_cores().count
+    yield Finding("resize", f"about {_hours(seconds)}")
     apart = f"{1e3 * cost.read:.1f} ms to read at random, {1e3 * cost.square:.1f} ms CPU"
     yield Finding("a raw image", apart)
     train = len(index.splits["train"]) * RECORD_BYTES[how.pixels]
@@ -203,10 +205,6 @@ def _forget(path: Path) -> None:
     """Have the system drop what it holds of a file, so that reading it asks the disk."""
     with path.open("rb") as file:
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0))
 
 
 def _hours(seconds: float) -> str:
