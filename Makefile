@@ -9,6 +9,7 @@ unexport VIRTUAL_ENV
 
 .PHONY: repro test torture check bench lock
 repro: $(VENV)/made
+	alexnet doctor --repair
 	dvc repro
 
 test: $(VENV)/made

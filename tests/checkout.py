@@ -94,10 +94,10 @@ class Checkout:
         (old,) = re.findall(rf"^ *{key}: .*$", (self.folder / name).read_text(), re.MULTILINE)
         self.edit(name, old, f"{old.partition(':')[0]}: {value}")
 
-    def start(self, *command: str) -> subprocess.Popen[str]:
+    def start(self, *command: str, **environment: str) -> subprocess.Popen[str]:
         """Begin a command, in a session of its own."""
         pipe, together = subprocess.PIPE, subprocess.STDOUT
-        env = self._environment()
+        env = self._environment() | environment
         return subprocess.Popen(
             command, cwd=self.folder, env=env, stdout=pipe, stderr=together, text=True,
             start_new_session=True,

@@ -78,8 +78,18 @@ def findings(parameters: list[str]) -> Iterator[Finding]:
     else:
         yield from doctor.attempted("raw data", lambda: _raw(config.dataset))
         yield from doctor.attempted("training", lambda: _training(config))
+    yield from doctor.attempted("DVC's files", lambda: dvc_damage(CHECKOUT))
     yield from doctor.machine()
     yield from doctor.versions(CHECKOUT / "requirements.lock")
+
+
+def dvc_damage(checkout: Path) -> Iterator[Finding]:
+    """The files that a killed DVC left half-written."""
+    from alexnet import dvc_files
+    from alexnet.doctor import Finding
+
+    for line in dvc_files.check(checkout):
+        yield Finding("DVC's files", line, dvc_files.COMMAND)
 
 
 def _raw(dataset: Any) -> Iterator[Finding]:

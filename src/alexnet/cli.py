@@ -51,6 +51,10 @@ def main(line: Sequence[str] | None = None) -> None:
 
 
 def _run(arguments: Namespace) -> int:
+    if getattr(arguments, "repair", False):  # before each `make repro`: without slow imports
+        from alexnet import dvc_files
+
+        return dvc_files.main()
     from alexnet import commands
 
     code: int = getattr(commands, arguments.command)(arguments)
@@ -184,10 +188,13 @@ def _verify(parser: ArgumentParser) -> None:
 
 
 DOCTOR = """  alexnet doctor
+  alexnet doctor --repair && dvc repro     # after dvc repro itself was killed
   IMAGENET_ROOT=/archives alexnet doctor dataset=ilsvrc2012 recipe=paper model=paper"""
 
 
 def _doctor(parser: ArgumentParser) -> None:
+    repair = "repair files that a killed dvc repro left half-written, and do nothing else"
+    parser.add_argument("--repair", action="store_true", help=repair)
     _add_parameters(parser)
 
 
