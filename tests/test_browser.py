@@ -15,6 +15,7 @@ from small_report import REPORT
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 MADE = Path(__file__).parents[1] / "data/report/index.html"
+PATIENCE = 300_000  # ms, on a busy machine
 VIEWS = [(width, scheme) for width in (400, 1400) for scheme in ("light", "dark")]
 
 # Each run of text with less than the 4.5 : 1 of WCAG AA against what lies behind it: the nearest
@@ -59,7 +60,9 @@ def chromium() -> Iterator[Any]:
     if not CHROMIUM:
         pytest.skip("there is no chromium on this machine: the page was not opened")
     with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = started.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox"], timeout=PATIENCE
+        )
         yield browser
         browser.close()
 
@@ -83,6 +86,7 @@ def address(request: pytest.FixtureRequest, drawn: Path) -> str:
 def page(chromium: Any, address: str) -> Iterator[Any]:
     """The page with `told`: what the console said and which requests left the page."""
     page = chromium.new_page()
+    page.set_default_timeout(PATIENCE)
     page.told = []
     page.on("console", lambda message: page.told.append(message.text))
     page.on("pageerror", lambda error: page.told.append(str(error)))

@@ -42,6 +42,7 @@ from mutations import WIDE, mutated, mutated_value
 from small_run import CHECKPOINTS
 
 FORGED = int(os.environ.get("FORGED", "160"))
+WAITING = 600
 SECONDS, MEMORY = 10, 1 << 30  # for one of them, the memory beyond what the process has
 PAGE, BRANCH = 4096, 1
 SPLITS = ("train", "val", "paper")
@@ -50,21 +51,28 @@ VALUES = [float("nan"), float("inf"), float("-inf"), None, "3", "", [], {}, [1.0
 
 @contextmanager
 def bounded() -> Iterator[None]:
-    """TimeoutError or MemoryError in here, where there would be no end."""
+    """TimeoutError or MemoryError in here, where there would be no end.
+
+    Seconds of the processor, whatever else the machine does; WAITING for what sleeps for ever.
+    """
 
     def too_long(*_: object) -> None:
         raise TimeoutError(f"{SECONDS} s are over")
 
     size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     _, most = resource.getrlimit(resource.RLIMIT_AS)
-    before = signal.signal(signal.SIGALRM, too_long)
+    numbers = (signal.SIGALRM, signal.SIGPROF)
+    before = [signal.signal(number, too_long) for number in numbers]
     resource.setrlimit(resource.RLIMIT_AS, (size + MEMORY, most))
-    signal.alarm(SECONDS)
+    signal.alarm(WAITING)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
     try:
         yield
     finally:
         signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 

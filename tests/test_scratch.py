@@ -64,11 +64,14 @@ def test_one_at_a_time(capsys: pytest.CaptureFixture[str]) -> None:
     with scratch.scratch("resize", "mark"):
         thread = threading.Thread(target=second)
         thread.start()
-        time.sleep(0.2)
+        said = ""
+        while "waiting for another run" not in said:
+            assert thread.is_alive()
+            said += capsys.readouterr().out
+            time.sleep(0.01)
         order.append("first")
     thread.join()
     assert order == ["first", "second"]
-    assert "waiting for another run" in capsys.readouterr().out
 
 
 def test_a_failed_write_leaves_the_old_file(

@@ -69,7 +69,7 @@ def finished(checkout: Checkout) -> list[dict[str, str]]:
     return [row for row in runs if row["State"] == "Success"]
 
 
-def wait_for(what: Callable[[], object], seconds: float = 400) -> None:
+def wait_for(what: Callable[[], object], seconds: float = 1200) -> None:
     deadline = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < deadline

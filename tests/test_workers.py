@@ -45,5 +45,5 @@ def test_workers_end_with_a_killed_parent(tmp_path: Path, called_by: str) -> Non
     run.send_signal(signal.SIGKILL)
     run.wait()
     with locked(tmp_path / "lock"):
-        assert time.monotonic() - started < 20
+        assert time.monotonic() - started < 300  # the jobs sleep for 600
     run.stdout.close()
