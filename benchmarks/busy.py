@@ -20,7 +20,7 @@ from benchmarks.table import Goal, Row, alone, met, ratio_row
 
 BUSY = (0, 1, 2)
 WIDTH_DIVISOR, BATCH, CLASSES = 4, 64, 12  # as model=quick and recipe=quick
-WARM_UP, MEASURED = 2.0, 4.0  # seconds; sharing reacts within one
+WARM_UP, MEASURED = 2.0, 3.0  # seconds; sharing reacts within one
 ONE = "one thread"
 OURS, SPINNING = "all cores, as every stage", "all cores, spinning (torch by itself)"
 WAYS: dict[str, dict[str, str]] = {
@@ -81,12 +81,10 @@ def train_here() -> float:
     """Images a second of training steps in this process."""
     import torch
 
-    from alexnet.device import keep_freed_memory
-    from alexnet.threads import share_cores
+    from alexnet.device import prepare_process
     from benchmarks.step import ours
 
-    share_cores()
-    keep_freed_memory()
+    prepare_process()
     step = ours(torch.device("cpu"), torch.float32, WIDTH_DIVISOR, CLASSES)
     batch = 60 * torch.randn(BATCH, 3, 224, 224), torch.randint(CLASSES, (BATCH,))
     begun = time.perf_counter()

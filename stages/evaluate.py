@@ -13,7 +13,7 @@ from rich.console import Console
 
 from alexnet.checkpoint import load_model
 from alexnet.config import Config, stage
-from alexnet.device import keep_freed_memory, pick_autocast
+from alexnet.device import pick_autocast
 from alexnet.evaluation import counts_of, predict
 from alexnet.index import load_index
 from alexnet.launching import Launch, launched
@@ -34,7 +34,6 @@ def main(config: Config) -> None:
 
 def work(data: Path, into: Path, place: Place, device: torch.device) -> None:
     """What is done in each process."""
-    keep_freed_memory()
     net, moments, described = load_model(into / "train", place)
     index = load_index(data / "index")
     split, shards = choose_split(data, index, described)

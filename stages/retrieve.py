@@ -10,17 +10,15 @@ import torch
 from alexnet import codes, retrieval
 from alexnet.checkpoint import load_model
 from alexnet.config import Config, stage
-from alexnet.device import keep_freed_memory, pick_autocast
+from alexnet.device import pick_autocast, prepare_process
 from alexnet.leases import leased_device
 from alexnet.scratch import replaced
 from alexnet.shards import Shards
-from alexnet.threads import share_cores
 
 
 @stage
 def main(config: Config) -> None:
-    share_cores()
-    keep_freed_memory()
+    prepare_process()
     with leased_device(config.launcher.device) as device:
         retrieve(Path(config.data), Path(config.into), device)
 

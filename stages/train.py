@@ -20,7 +20,7 @@ from alexnet.moments import load_moments
 from alexnet.recipe import recipe_of
 from alexnet.scratch import fingerprint, replaced, sources
 from alexnet.shards import Shards
-from alexnet.threads import share_cores
+from alexnet.threads import usable_threads
 from alexnet.towers import Place, part_of, whole_of
 from alexnet.training import train, write_history
 
@@ -38,7 +38,7 @@ def main(config: Config) -> None:
 
 def work(config: Config, steps: int, place: Place, device: torch.device) -> None:
     """What is done in each process."""
-    print(f"train: {share_cores()}", flush=True)
+    print(f"train: {usable_threads()}", flush=True)
     data = Path(config.data)
     synsets = [asdict(synset) for synset in load_synsets(data / "index")]
     moments = load_moments(data / "moments")

@@ -13,6 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
+from alexnet.device import keep_freed_memory
 from alexnet.sharding import write_manifest, write_shard
 from alexnet.shards import SIDE, Shards
 from checkout import Checkout
@@ -20,6 +21,8 @@ from checkout import Checkout
 if "PYTEST_XDIST_WORKER" in os.environ:  # a file of tests on each core: a second thread of each
     os.environ["OMP_NUM_THREADS"] = "1"  # process they start would wait for the others
     sys.modules["__main__"].__file__ = __file__  # which it has not; a stage's script has one
+
+keep_freed_memory()  # as every process that trains
 
 LONGEST = ["sweeps", "launching", "pipeline", "interrupted", "commands", "sharing"]  # begun first
 

@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 
 from alexnet.cifar import TRAIN, read_pixels
 from alexnet.config import errors_in_one_line
-from alexnet.device import keep_freed_memory, pick_device
+from alexnet.device import pick_device, prepare_process
 from alexnet.figure1 import best_rate, read_errors, write_errors
 from alexnet.four_layers import FourLayers
 from alexnet.scratch import raw_folder
@@ -22,7 +22,7 @@ from alexnet.small_training import epochs, in_memory
 
 def main() -> None:
     asked = _asked()
-    keep_freed_memory()
+    prepare_process()
     device = pick_device(asked.device)
     images = in_memory(*read_pixels(raw_folder("raw/cifar10"), TRAIN), device)
     lr = _best(asked.sweep, asked.activation) if asked.sweep else asked.lr

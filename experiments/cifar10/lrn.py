@@ -9,7 +9,7 @@ sys.path.insert(0, str(ROOT / "src"))
 
 from alexnet.cifar import TRAIN, VAL, read_pixels
 from alexnet.config import errors_in_one_line
-from alexnet.device import keep_freed_memory, pick_device
+from alexnet.device import pick_device, prepare_process
 from alexnet.four_layers import FourLayers
 from alexnet.pairing import bits
 from alexnet.results import result_of, write_result
@@ -23,7 +23,7 @@ WEIGHT_DECAY = 0.004  # of cuda-convnet's net
 
 def main() -> None:
     asked = _asked()
-    keep_freed_memory()
+    prepare_process()
     device = pick_device(asked.device)
     root = raw_folder("raw/cifar10")
     train, test = (in_memory(*read_pixels(root, names), device) for names in (TRAIN, [VAL]))

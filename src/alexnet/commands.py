@@ -22,10 +22,9 @@ def predict(arguments: Namespace) -> int:
     import torch
 
     from alexnet import predicting, showing
-    from alexnet.device import pick_autocast, pick_device
-    from alexnet.threads import share_cores
+    from alexnet.device import pick_autocast, pick_device, prepare_process
 
-    share_cores()
+    prepare_process()
     net, moments, described = _model(arguments)
     device = pick_device("auto")
     mean = torch.from_numpy(moments.mean_image).to(device)
@@ -135,9 +134,9 @@ def export(arguments: Namespace) -> int:
     import torch
 
     from alexnet import exporting
-    from alexnet.threads import share_cores
+    from alexnet.device import prepare_process
 
-    share_cores()
+    prepare_process()
     asked = {kind: getattr(arguments, kind) for kind in exporting.KINDS}
     for kind in (kind for kind, path in asked.items() if path):
         exporting.check_needed(kind)
@@ -170,10 +169,9 @@ def compare(arguments: Namespace) -> int:
 def submit(arguments: Namespace) -> int:
     """Write what ILSVRC's server takes; 1 if an image could not be read."""
     from alexnet import submitting
-    from alexnet.device import pick_device
-    from alexnet.threads import share_cores
+    from alexnet.device import pick_device, prepare_process
 
-    share_cores()
+    prepare_process()
     models = arguments.model or [DATA / "train"]
     voters = submitting.load_voters(models, pick_device("auto"))
     wrong = submitting.write_submission(arguments.out, voters, arguments.images)

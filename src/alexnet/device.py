@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from alexnet.errors import InputError
+from alexnet.threads import Limit, share_cores
 
 
 def pick_device(name: str) -> torch.device:
@@ -48,6 +49,15 @@ def make_deterministic() -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.backends.cudnn.benchmark = False
     torch.use_deterministic_algorithms(True)
+
+
+def prepare_process() -> Limit:
+    """Set this process up to compute with a net; return how many threads it uses.
+
+    Every process that does calls it once: stages, ranks, commands, experiments, benchmarks.
+    """
+    keep_freed_memory()
+    return share_cores()
 
 
 def keep_freed_memory() -> None:

@@ -19,11 +19,11 @@ from torch.distributed import run as torchrun
 from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
-from alexnet.device import make_deterministic, pick_device
+from alexnet.device import make_deterministic, pick_device, prepare_process
 from alexnet.errors import InputError
 from alexnet.leases import leased, leased_device, visible_gpus
 from alexnet.scratch import home, scratch
-from alexnet.threads import share_cores, usable_threads
+from alexnet.threads import usable_threads
 from alexnet.towers import ALONE, Place, meet, place_here
 
 TOLD = "ALEXNET_TOLD"  # names a file that the first rank to tell an error makes
@@ -79,7 +79,7 @@ def launched(launch: Launch, work: Work) -> None:
     if dist.is_torchelastic_launched():
         _as_rank(launch, work)
     elif launch.alone:
-        share_cores()
+        prepare_process()
         with leased_device(launch.device) as device:
             work(ALONE, device)
     else:
@@ -101,7 +101,7 @@ def held(stage: str, mark: str, place: Place) -> Iterator[Path]:
 def _as_rank(launch: Launch, work: Work) -> None:
     """Never returns: what a stage does after its work is left to the process that started it."""
     with _telling_once():
-        share_cores()
+        prepare_process()
         device = _device_of(launch.device, int(os.environ["LOCAL_RANK"]))
         gpu = device.type == "cuda"
         dist.init_process_group("nccl" if gpu else "gloo", device_id=device if gpu else None)

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from alexnet.batches import batch_parts
-from alexnet.device import keep_freed_memory, pick_autocast
+from alexnet.device import pick_autocast
 from alexnet.errors import InputError
 from alexnet.evaluation import centre_errors, check_labels
 from alexnet.feed import Feed, dropout_masks, inputs
@@ -51,7 +51,6 @@ def train(
         raise InputError(what, "raise them")
     for some in (shards, val_shards):
         check_labels(some, net.classes)
-    keep_freed_memory()
     run = _Run.of(net, Feed.of(shards, moments, recipe, seed, net.conv1.weight.device))
     at = resume(folder, net, run.velocities, run.loss, Position(0, 0, 0, recipe.schedule, []))
     left = (recipe.epochs - at.epoch) * len(shards) - at.batch * recipe.batch_size
