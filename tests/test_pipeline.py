@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,14 @@ ARTIFACTS = [
 pytestmark = pytest.mark.slow
 
 
+@pytest.fixture
+def checkout(checkout: Checkout, tmp_path: Path) -> Iterator[Checkout]:
+    """A copy for each test: whatever it leaves there, no other test meets."""
+    copy = checkout.copied(tmp_path / "copy")
+    yield copy
+    shutil.rmtree(copy.folder)
+
+
 def test_every_artifact_is_there(checkout: Checkout) -> None:
     data = checkout.folder / "data"
     for name in ARTIFACTS:
@@ -69,7 +78,6 @@ def test_dvcs_own_views(checkout: Checkout) -> None:
     assert "top1_error" in said
     assert "failed" not in said
     assert (checkout.folder / "dvc_plots/index.html").exists()
-    shutil.rmtree(checkout.folder / "dvc_plots")
 
 
 def test_a_second_repro_does_nothing(checkout: Checkout) -> None:
@@ -105,14 +113,10 @@ def test_a_rate_reruns_only_what_follows_from_it(checkout: Checkout) -> None:
     ]
     assert yaml.safe_load((checkout.folder / "params.yaml").read_text())["lr"] == 0.02
     assert "initialized at 0.01" in (checkout.folder / "params.yaml").read_text()
-    checkout.run("git", "checkout", "--", ".")
-    checkout.run("dvc", "checkout", "--force", "dvc.yaml")
 
 
 def would_run(checkout: Checkout) -> list[str]:
-    said = checkout.stages_run(checkout.run("dvc", "repro", "--dry"))
-    checkout.run("git", "checkout", "--", ".")
-    return said
+    return checkout.stages_run(checkout.run("dvc", "repro", "--dry"))
 
 
 def test_a_new_training_parameter_leaves_resize_cached(checkout: Checkout) -> None:
@@ -147,5 +151,3 @@ def test_a_folder_of_photos(checkout: Checkout, tmp_path: Path) -> None:
     assert json.loads((checkout.folder / "metrics.json").read_text())["images"] == 4
     with (checkout.folder / "data/index/classes.csv").open() as file:
         assert [row["words"] for row in csv.DictReader(file)] == ["daisy", "snail"]
-    checkout.run("git", "checkout", "--", ".")
-    checkout.run("dvc", "checkout", "--force", "dvc.yaml")
