@@ -98,12 +98,21 @@ def lock_problem(data: bytes) -> str:
     if not data.strip():
         return "empty"
     try:
-        lock = yaml.load(data, LOADER)
+        lock = _parse(data)
     except yaml.YAMLError:
         return "invalid YAML"
     if not _is_lock(lock):
         return "not a valid DVC lock file"
     return "" if _ends_whole(lock, data) else "cut short in its last entry"
+
+
+def _parse(data: bytes) -> Any:
+    """Raises yaml.YAMLError."""
+    loader = LOADER(data)
+    try:
+        return loader.get_single_data()
+    finally:
+        loader.dispose()
 
 
 def _is_lock(lock: Any) -> bool:
