@@ -19,7 +19,6 @@ from pathlib import Path
 OWN_SETTINGS = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")  # a user's choice of how threads wait
 SECONDS_A_LOOK = 0.5
 CONTENDED, QUIET = 0.15, 0.05  # seconds that threads wait for a core, in a second
-NANO = 1e-9
 
 
 @dataclass(frozen=True)
@@ -115,7 +114,7 @@ def share_cores() -> Limit:
     torch.set_num_threads(threads.count)
     gomp = find_libgomp()
     if gomp and threads.count > 1 and os.environ.keys().isdisjoint(OWN_SETTINGS):
-        extra = core_count() - threads.count + 2  # of a team, its first thread is counted already
+        extra = max(core_count() - threads.count, 0) + 2  # a team's first thread does not count
         threading.Thread(target=_watch, args=(gomp, extra), name="sharing", daemon=True).start()
     return threads
 
@@ -123,10 +122,11 @@ def share_cores() -> Limit:
 def find_libgomp() -> ctypes.CDLL | None:
     """The library that torch's threads are from, where it is GNU's, on Linux."""
     with suppress(OSError):
-        for line in Path("/proc/self/maps").read_text().splitlines():
-            path = line.partition("/")[2]
-            if Path(path).name.startswith("libgomp"):
-                return ctypes.CDLL(f"/{path}")
+        lines = Path("/proc/self/maps").read_text().splitlines()
+        mapped = {Path(f"/{line.partition('/')[2]}") for line in lines}
+        found = [path for path in mapped if path.name.startswith("libgomp")]
+        if found:  # another package may have brought one of its own
+            return ctypes.CDLL(str(max(found, key=lambda path: "torch" in path.parts)))
     return None
 
 
@@ -143,21 +143,22 @@ def _watch(gomp: ctypes.CDLL, extra: int) -> None:
 
 def _waiting_rates() -> Iterator[float]:
     """How long this process's threads waited for a core, in seconds a second, every half second."""
-    waited, then = seconds_waited(), time.monotonic()
+    waits, then = waiting_times(), time.monotonic()
     while True:
         time.sleep(SECONDS_A_LOOK)
-        waited_before, before = waited, then
-        waited, then = seconds_waited(), time.monotonic()
-        yield (waited - waited_before) / (then - before)
+        waits_before, before = waits, then
+        waits, then = waiting_times(), time.monotonic()
+        waited = sum(wait - waits_before.get(thread, 0.0) for thread, wait in waits.items())
+        yield waited / (then - before)
 
 
-def seconds_waited() -> float:
-    """The time that this process's threads were ready to run and had no core, added up."""
-    waited = 0
+def waiting_times() -> dict[str, float]:
+    """Seconds that each thread of this process was ready to run and had no core."""
+    waits = {}
     for path in Path("/proc/self/task").glob("*/schedstat"):
         with suppress(OSError):  # of a thread that has ended
-            waited += int(path.read_text().split()[1])
-    return waited * NANO
+            waits[path.parent.name] = int(path.read_text().split()[1]) * 1e-9
+    return waits
 
 
 def hold_threads(gomp: ctypes.CDLL, count: int) -> threading.Event:
