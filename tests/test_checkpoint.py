@@ -53,8 +53,8 @@ def test_the_file_alone_predicts_the_same(written: Path, tmp_path: Path) -> None
 
 def test_read_without_torch_it_is_the_same(written: Path) -> None:
     net, inputs, described = load_model(written)
-    weights, same, told = read_model(written)
-    assert told == described
+    weights, same, description = read_model(written)
+    assert description == described
     assert list(map(str, vars(same).values())) == list(map(str, vars(inputs).values()))
     assert weights.keys() == net.state_dict().keys()
     for name, tensor in net.state_dict().items():
