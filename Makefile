@@ -16,20 +16,20 @@ test: $(VENV)/made
 	pytest -n auto --dist loadfile --no-loadscope-reorder
 
 torture: $(VENV)/made  # the suite's tests of faults, with counts it has no time for: 50 minutes
-	FAULT_POINTS=all pytest -s tests/test_faults.py tests/test_load.py
-	DAMAGE=10500 pytest -s tests/test_damage.py
-	FORGED=3000 pytest -s tests/test_forged.py
-	DAMAGED=9 pytest -s tests/test_sharing.py
-	KILLS=50 pytest -s tests/test_kills.py
-	KILLS=50 pytest -s tests/test_interrupted.py
-	KILLS=100 pytest -s tests/test_resume.py
-	MUTATIONS=100000 pytest -s tests/test_hostile.py
+	FAULT_POINTS=all pytest -s tests/robustness/test_faults.py tests/robustness/test_load.py
+	DAMAGE=10500 pytest -s tests/robustness/test_damage.py
+	FORGED=3000 pytest -s tests/robustness/test_forged.py
+	DAMAGED=9 pytest -s tests/robustness/test_sharing.py
+	KILLS=50 pytest -s tests/robustness/test_kills.py
+	KILLS=50 pytest -s tests/robustness/test_interrupted.py
+	KILLS=100 pytest -s tests/robustness/test_resume.py
+	MUTATIONS=100000 pytest -s tests/robustness/test_hostile.py
 
 check: $(VENV)/made
 	ruff check
 	ruff format --check
 	mypy --strict src stages benchmarks experiments
-	@echo "$$(cat src/alexnet/*.py stages/*.py | wc -l) lines in src and stages"
+	@echo "$$(find src stages -name "*.py" | xargs cat | wc -l) lines in src and stages"
 
 bench: $(BENCH)/made  # make bench ARGS=--quick
 	$(BENCH)/bin/python -m benchmarks $(ARGS)
@@ -42,7 +42,7 @@ lock: $(UV)
 		--constraint requirements.lock --override benchmarks/overrides.txt
 	$(COMPILE) benchmarks/ffcv.lock benchmarks/ffcv.in --no-deps
 
-$(VENV)/made: requirements.lock | $(UV)
+$(VENV)/made: requirements.lock pyproject.toml | $(UV)
 	rm -rf $(VENV)
 	$(UV) venv --quiet --python ">=3.11" $(VENV)
 	$(UV) pip sync --python $(VENV)/bin/python --require-hashes requirements.lock

@@ -13,7 +13,7 @@ from functools import partial
 
 import numpy as np
 
-from alexnet.threads import OWN_SETTINGS, usable_cores
+from alexnet.runtime.threads import OWN_SETTINGS, usable_cores
 from benchmarks import CHECKOUT
 from benchmarks.clock import cpu_seconds, interleaved
 from benchmarks.table import Goal, Row, alone, met, ratio_row
@@ -81,7 +81,7 @@ def train_here() -> float:
     """Images a second of training steps in this process."""
     import torch
 
-    from alexnet.device import prepare_process
+    from alexnet.runtime.processes import prepare_process
     from benchmarks.step import ours
 
     prepare_process()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from alexnet.shards import SIDE
+from alexnet.dataset.shards import SIDE
 from benchmarks import reference
 from benchmarks.table import Row, absent_rows, alone, installed, met
 from benchmarks.ways import MAKERS, Way, opened

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from alexnet.resizing import resize_shard
+from alexnet.resize.jobs import resize_shard
 from benchmarks import CHECKOUT, work
 from benchmarks.clock import cpu_seconds
 from benchmarks.table import Row, alone

@@ -16,10 +16,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from alexnet.device import keep_freed_memory, pick_device
-from alexnet.model import AlexNet, layers_of
-from alexnet.optim import update
-from alexnet.space_to_depth import conv1
+from alexnet.launch.gpus import pick_device
+from alexnet.model.alexnet import AlexNet, layers_of
+from alexnet.model.conv1 import conv1
+from alexnet.runtime.processes import keep_freed_memory
+from alexnet.train.optimizer import update
 from benchmarks.clock import Costs, interleaved
 from benchmarks.lrn import ours as normalised
 from benchmarks.step import LR, MOMENTUM, WEIGHT_DECAY, alone, autocast, clock_of

@@ -16,9 +16,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from alexnet.batches import Chances, Choices, batch_parts, choose, crops
-from alexnet.sharding import RECORDS_A_SHARD, write_manifest, write_shard
-from alexnet.shards import SIDE, Shards
+from alexnet.dataset.shards import SIDE, Shards
+from alexnet.input.epoch import Chances, Choices, batch_parts, choose
+from alexnet.input.loader import crops
+from alexnet.resize.shard_writer import RECORDS_A_SHARD, write_manifest, write_shard
 from benchmarks import CHECKOUT, ways
 from benchmarks.clock import Costs
 from benchmarks.photos import spread

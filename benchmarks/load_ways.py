@@ -18,9 +18,10 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from alexnet.batches import RING, Chances, Choices, batch_parts, choose, crops
-from alexnet.sharding import write_manifest, write_shard
-from alexnet.shards import SIDE, Shards
+from alexnet.dataset.shards import SIDE, Shards
+from alexnet.input.epoch import Chances, Choices, batch_parts, choose
+from alexnet.input.loader import RING, crops
+from alexnet.resize.shard_writer import write_manifest, write_shard
 from benchmarks import ways
 
 BATCH = 128

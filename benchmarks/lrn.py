@@ -6,8 +6,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from alexnet.device import keep_freed_memory, pick_device
-from alexnet.lrn import lrn
+from alexnet.launch.gpus import pick_device
+from alexnet.model.lrn import lrn
+from alexnet.runtime.processes import keep_freed_memory
 from benchmarks.clock import interleaved
 from benchmarks.step import alone, by_tower, clock_of
 from benchmarks.table import Goal, Row, ratio_row

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from alexnet.moments import sums_of
+from alexnet.moments.sums import sums_of
 from benchmarks.clock import interleaved
 from benchmarks.photos import spread
 from benchmarks.table import Goal, Row, alone, cost_rows

@@ -13,7 +13,7 @@ import numpy as np
 from omegaconf import OmegaConf
 from PIL import Image
 
-from alexnet.archives import open_raw
+from alexnet.archives.root import open_raw
 from benchmarks import CHECKOUT
 
 SUFFIXES = (".jpeg", ".jpg")

@@ -15,8 +15,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from alexnet.index import save_index
-from alexnet.layouts import read_index
+from alexnet.dataset.index import save_index
+from alexnet.index.layouts import read_index
 from benchmarks import CHECKOUT, growth, photos, scale_dvc, scale_epoch, scale_tars
 from benchmarks.clock import cpu_seconds
 from benchmarks.table import Row, show

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from alexnet.batches import Chances, batch_parts, choose, crops
-from alexnet.sharding import RECORDS_A_SHARD, write_manifest, write_shard
-from alexnet.shards import SIDE, Pixels, Shards
+from alexnet.dataset.shards import SIDE, Pixels, Shards
+from alexnet.input.epoch import Chances, batch_parts, choose
+from alexnet.input.loader import crops
+from alexnet.resize.shard_writer import RECORDS_A_SHARD, write_manifest, write_shard
 from benchmarks.growth import peak_memory
 
 SHARDS = 1301  # ILSVRC-2012's, train and val

@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import scipy.io
 
-from alexnet.devkit import KIT, TRUTH
-from alexnet.ilsvrc import DEVKIT, TRAIN_TAR, VAL_TAR
-from alexnet.synsets import TRAIN_IMAGES, VAL_IMAGES, ilsvrc2012_wnids
+from alexnet.index.ilsvrc import DEVKIT, TRAIN_TAR, VAL_TAR
+from alexnet.index.synsets import TRAIN_IMAGES, VAL_IMAGES, ilsvrc2012_wnids
+from alexnet.miniature.devkit import KIT, TRUTH
 
 BLOCK = tarfile.BLOCKSIZE
 NAME_BYTES, CHECKSUM = 100, slice(148, 154)  # of a header: where its name ends, six octal digits

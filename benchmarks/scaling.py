@@ -11,9 +11,9 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from alexnet import resizing
-from alexnet.index import Rows
-from alexnet.moments import sums_of_shard
+from alexnet.dataset.index import Rows
+from alexnet.moments.sums import sums_of_shard
+from alexnet.resize.jobs import join, resize
 from benchmarks import work
 from benchmarks.clock import Costs, interleaved
 from benchmarks.table import Goal, Row, alone, ratio_row
@@ -72,9 +72,9 @@ def _sum(most: int) -> int:
 def resized(into: Path, table: Rows, pool: Executor) -> Path:
     """All photos to shards, as the stage does; returns their folder."""
     jobs = work.jobs(into.parent, into, len(table), -(-len(table) // SHARDS))
-    resizing.resize(pool, jobs, lambda _: None)
+    resize(pool, jobs, lambda _: None)
     split = jobs[0].path.parent
-    resizing.join(split, table, jobs)
+    join(split, table, jobs)
     return split
 
 

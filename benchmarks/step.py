@@ -11,10 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from alexnet.device import keep_freed_memory, pick_device
-from alexnet.feed import dropout_masks
-from alexnet.model import AlexNet
-from alexnet.optim import update
+from alexnet.launch.gpus import pick_device
+from alexnet.model.alexnet import AlexNet
+from alexnet.runtime.processes import keep_freed_memory
+from alexnet.train.dropout import dropout_masks
+from alexnet.train.optimizer import update
 from benchmarks.clock import Costs, cpu_seconds, interleaved
 from benchmarks.table import Goal, Row, absent_rows, installed, ratio_row, show
 
@@ -61,7 +62,7 @@ def by_tower(x: Tensor) -> Tensor:
 def ours(
     device: torch.device, dtype: torch.dtype, width_divisor: int = 1, classes: int = CLASSES
 ) -> Step:
-    """As alexnet.training computes it."""
+    """As alexnet.train.loop computes it."""
     net = AlexNet(classes, width_divisor)
     net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     weights: list[Tensor] = list(net.parameters())

@@ -11,8 +11,8 @@ from tempfile import TemporaryDirectory
 import lmdb
 from PIL import Image
 
-from alexnet.sharding import write_shard
-from alexnet.shards import SIDE
+from alexnet.dataset.shards import SIDE
+from alexnet.resize.shard_writer import write_shard
 from benchmarks import ways
 from benchmarks.clock import interleaved
 from benchmarks.table import Goal, Row, absent_rows, alone, cost_rows, installed

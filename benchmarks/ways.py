@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from alexnet.images import square
-from alexnet.shards import SIDE
+from alexnet.dataset.shards import SIDE
+from alexnet.resize.decode import square
 
 Pixels = npt.NDArray[np.uint8]
 Way = Callable[[bytes], Any]

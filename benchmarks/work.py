@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from alexnet.index import ROW, Index, Rows, Synset, load_index, save_index
-from alexnet.resizing import Job, shard_jobs
-from alexnet.sharding import RECORDS_A_SHARD
+from alexnet.dataset.index import ROW, Index, Rows, Synset, load_index, save_index
+from alexnet.resize.jobs import Job, shard_jobs
+from alexnet.resize.shard_writer import RECORDS_A_SHARD
 
 SPLIT = "train"
 

@@ -8,9 +8,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from rich.console import Console
 
-from alexnet.config import errors_in_one_line
-from alexnet.ensembles import ensemble
-from alexnet.results import errors_table, write_result
+from alexnet.config.stage import errors_in_one_line
+from alexnet.evaluate.ensemble import ensemble
+from alexnet.evaluate.result import errors_table, write_result
 
 
 def main() -> None:

@@ -8,9 +8,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from alexnet.config import errors_in_one_line
-from alexnet.pairing import read_wrong
-from alexnet.results import read_result, write_result
+from alexnet.config.stage import errors_in_one_line
+from alexnet.evaluate.intervals import read_wrong
+from alexnet.evaluate.result import read_result, write_result
 
 
 def main() -> None:

@@ -11,16 +11,17 @@ from functools import partial
 import torch
 from rich.console import Console
 
-from alexnet.checkpoint import load_model
-from alexnet.config import Config, stage
-from alexnet.device import pick_autocast
-from alexnet.evaluation import counts_of, predict
-from alexnet.index import load_index
-from alexnet.launching import Launch, launched
-from alexnet.predictions import choose_split, write_predictions
-from alexnet.results import errors_table, result_of, run_of, write_result
-from alexnet.scratch import replaced
-from alexnet.towers import Place
+from alexnet.config.schema import Config
+from alexnet.config.stage import stage
+from alexnet.dataset.index import load_index
+from alexnet.evaluate.predictions import choose_split, write_predictions
+from alexnet.evaluate.result import errors_table, result_of, run_of, write_result
+from alexnet.inference.ten_views import counts_of, predict
+from alexnet.launch.torchrun import Launch, launched
+from alexnet.model.precision import pick_autocast
+from alexnet.model.towers import Place
+from alexnet.model.weights import load_model
+from alexnet.runtime.files import replaced
 
 MAIN = Path("data")  # the run whose errors stand in metrics.json
 

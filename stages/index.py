@@ -7,17 +7,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from dataclasses import asdict
 
-from alexnet import archives, layouts
-from alexnet.config import Config, stage
-from alexnet.index import save_index
-from alexnet.scratch import replaced
+from alexnet.archives.root import open_raw
+from alexnet.config.schema import Config
+from alexnet.config.stage import stage
+from alexnet.dataset.index import save_index
+from alexnet.index import layouts
+from alexnet.runtime.files import replaced
 
 
 @stage
 def main(config: Config) -> None:
     dataset = config.dataset
     drawn = asdict(dataset.drawn) if dataset.drawn else None
-    root = archives.open_raw(dataset.root, dataset.seed, drawn)
+    root = open_raw(dataset.root, dataset.seed, drawn)
     layout = layouts.find_layout(root) if dataset.layout == "auto" else str(dataset.layout)
     print(f"index: {layouts.DESCRIPTIONS[layout]} in {root}", flush=True)
     index = layouts.read_index(root, layout, dataset.seed, dataset.held_out)

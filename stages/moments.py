@@ -7,24 +7,27 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from functools import partial
 
-from alexnet import moments
-from alexnet.config import Config, stage, workers
-from alexnet.progress import progress
-from alexnet.scratch import replaced
-from alexnet.shards import Shards
+from alexnet.config.executor import workers
+from alexnet.config.schema import Config
+from alexnet.config.stage import stage
+from alexnet.dataset.shards import Shards
+from alexnet.moments import pca
+from alexnet.moments.sums import NOTHING, sums_of_shard
+from alexnet.runtime.files import replaced
+from alexnet.runtime.progress import progress
 
 
 @stage
 def main(config: Config) -> None:
     train = Shards(Path(config.data, "shards/train").absolute())
     count = range(len(train.manifest["shards"]))
-    total = moments.NOTHING
+    total = NOTHING
     with workers(config.executor) as pool, progress(len(train), "moments") as advance:
-        for sums in pool.map(partial(moments.sums_of_shard, train.folder), count):
+        for sums in pool.map(partial(sums_of_shard, train.folder), count):
             total = total + sums
             advance(sums.count)
     with replaced(Path(config.data, "moments")) as folder:
-        colour = moments.save_moments(folder, total)
+        colour = pca.save_moments(folder, total)
     means = " / ".join(f"{mean:.1f}" for mean in colour["channel_means"])
     deviations = " / ".join(f"{root:.2f}" for root in colour["sqrt_eigenvalues"])
     print(f"moments: channel means {means} (R / G / B), √λ {deviations}, of 0–255")

@@ -5,10 +5,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from alexnet.config import Config, stage
-from alexnet.findings import gathered
-from alexnet.report import write_report
-from alexnet.scratch import replaced
+from alexnet.config.schema import Config
+from alexnet.config.stage import stage
+from alexnet.report.collect import gathered
+from alexnet.report.page import write_report
+from alexnet.runtime.files import replaced
 
 FOLDER = Path("data/report")
 

@@ -7,26 +7,31 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from dataclasses import asdict
 
-from alexnet import archives, resizing
-from alexnet.config import Config, stage, workers
-from alexnet.index import load_index
-from alexnet.progress import progress
-from alexnet.scratch import fingerprint, scratch, sources, take_place
-from alexnet.sharding import summary
+from alexnet.archives import reader
+from alexnet.archives.root import open_raw
+from alexnet.config.executor import workers
+from alexnet.config.schema import Config
+from alexnet.config.stage import stage
+from alexnet.dataset.index import load_index
+from alexnet.resize.jobs import join, resize, shard_jobs
+from alexnet.resize.shard_writer import summary
+from alexnet.runtime.files import take_place
+from alexnet.runtime.progress import progress
+from alexnet.runtime.scratch import fingerprint, scratch, sources
 
 
 @stage
 def main(config: Config) -> None:
     dataset = config.dataset
     drawn = asdict(dataset.drawn) if dataset.drawn else None
-    root = archives.open_raw(dataset.root, dataset.seed, drawn)
+    root = open_raw(dataset.root, dataset.seed, drawn)
     folder = Path(config.data, "index").absolute()
     index = load_index(folder)
-    archives.check_unchanged(root, index.archives)
+    reader.check_unchanged(root, index.archives)
     inputs = sorted(folder.iterdir())
     with scratch("resize", fingerprint(asdict(dataset), *inputs, *sources())) as work:
         for split, rows in index.splits.items():
-            jobs = resizing.shard_jobs(
+            jobs = shard_jobs(
                 work,
                 rows,
                 index=folder,
@@ -38,8 +43,8 @@ def main(config: Config) -> None:
                 on_error=dataset.on_error,
             )
             with workers(config.executor) as pool, progress(len(rows), f"resize {split}") as go:
-                resizing.resize(pool, jobs, go)
-            manifest = resizing.join(jobs[0].path.parent, rows, jobs)
+                resize(pool, jobs, go)
+            manifest = join(jobs[0].path.parent, rows, jobs)
             print(f"resize: {split}: {summary(manifest)}")
         take_place(work / "shards", Path(config.data, "shards"))
 

@@ -7,13 +7,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 import torch
 
-from alexnet import codes, retrieval
-from alexnet.checkpoint import load_model
-from alexnet.config import Config, stage
-from alexnet.device import pick_autocast, prepare_process
-from alexnet.leases import leased_device
-from alexnet.scratch import replaced
-from alexnet.shards import Shards
+from alexnet.config.schema import Config
+from alexnet.config.stage import stage
+from alexnet.dataset.shards import Shards
+from alexnet.launch.gpus import leased_device
+from alexnet.model.precision import pick_autocast
+from alexnet.model.weights import load_model
+from alexnet.retrieve import binary_codes, neighbours
+from alexnet.runtime.files import replaced
+from alexnet.runtime.processes import prepare_process
 
 
 @stage
@@ -28,16 +30,18 @@ def retrieve(data: Path, into: Path, device: torch.device) -> None:
     net, moments, described = load_model(into / "train")
     mean = torch.from_numpy(moments.mean_image).to(device)
     train, val = Shards(data / "shards/train"), Shards(data / "shards/val")
-    queries = retrieval.evenly(val.records, retrieval.QUERIES)
+    queries = neighbours.evenly(val.records, neighbours.QUERIES)
     net.to(device)
     with pick_autocast(described["recipe"]["precision"], device):
-        found, rows = retrieval.search(net, train, val, queries, mean, codes.SAMPLE)
-        asked = retrieval.hidden(net, val, retrieval.evenly(val.records, codes.QUERIES), mean)
-    recalls = list(codes.recalls(rows.to(device), asked.to(device), described["seed"]))
+        found, rows = neighbours.search(net, train, val, queries, mean, binary_codes.SAMPLE)
+        asked = neighbours.hidden(
+            net, val, neighbours.evenly(val.records, binary_codes.QUERIES), mean
+        )
+    recalls = list(binary_codes.recalls(rows.to(device), asked.to(device), described["seed"]))
     with replaced(into / "retrieve") as folder:
-        retrieval.write_neighbours(folder / "neighbours.csv", queries, found)
-        codes.write_codes(folder / "codes.csv", recalls)
-    codes.print_table(recalls, len(rows))
+        neighbours.write_neighbours(folder / "neighbours.csv", queries, found)
+        binary_codes.write_codes(folder / "codes.csv", recalls)
+    binary_codes.print_table(recalls, len(rows))
 
 
 if __name__ == "__main__":

@@ -10,19 +10,21 @@ from functools import partial
 
 import torch
 
-from alexnet.checkpoint import init_from, save_model
-from alexnet.config import Config, stage
-from alexnet.described import input_rule
-from alexnet.index import load_synsets
-from alexnet.launching import Launch, held, launched
-from alexnet.model import AlexNet, initialise
-from alexnet.moments import load_moments
-from alexnet.recipe import recipe_of
-from alexnet.scratch import fingerprint, replaced, sources
-from alexnet.shards import Shards
-from alexnet.threads import usable_threads
-from alexnet.towers import Place, part_of, whole_of
-from alexnet.training import train, write_history
+from alexnet.config.schema import Config
+from alexnet.config.stage import stage
+from alexnet.dataset.index import load_synsets
+from alexnet.dataset.moments import load_moments
+from alexnet.dataset.shards import Shards
+from alexnet.launch.torchrun import Launch, held, launched
+from alexnet.model.alexnet import AlexNet, initialise
+from alexnet.model.description import input_rule
+from alexnet.model.towers import Place, part_of, whole_of
+from alexnet.model.weights import init_from, save_model
+from alexnet.runtime.files import replaced
+from alexnet.runtime.scratch import fingerprint, sources
+from alexnet.runtime.threads import usable_threads
+from alexnet.train.loop import train, write_history
+from alexnet.train.recipe import recipe_of
 
 SPLITS = [f"shards/{s}/{f}" for s in ("train", "val") for f in ("manifest.json", "labels.npy")]
 MOMENTS = ["moments/mean_image.npy", "moments/moments.json"]

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from alexnet.drawings import draw
+from alexnet.miniature.render import draw
 from checkout import STAGES, Checkout
 
 ARTIFACTS = [
@@ -121,7 +121,7 @@ def would_run(checkout: Checkout) -> list[str]:
 
 def test_a_new_training_parameter_leaves_resize_cached(checkout: Checkout) -> None:
     checkout.edit(
-        "src/alexnet/schema.py", "class Recipe:\n", "class Recipe:\n    warmup: int = 0\n"
+        "src/alexnet/config/schema.py", "class Recipe:\n", "class Recipe:\n    warmup: int = 0\n"
     )
     with (checkout.folder / "conf/recipe/quick.yaml").open("a") as file:
         file.write("warmup: 5\n")
@@ -129,7 +129,7 @@ def test_a_new_training_parameter_leaves_resize_cached(checkout: Checkout) -> No
 
 
 def test_the_update_rules_code_leaves_resize_cached(checkout: Checkout) -> None:
-    with (checkout.folder / "src/alexnet/optim.py").open("a") as file:
+    with (checkout.folder / "src/alexnet/train/optimizer.py").open("a") as file:
         file.write("# another rule\n")
     assert would_run(checkout)[0] == "train"
 

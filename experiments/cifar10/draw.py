@@ -8,10 +8,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "src"))
 
-from alexnet.charts import figure1_picture
-from alexnet.config import errors_in_one_line
-from alexnet.figure1 import ratio, read_errors
-from alexnet.scratch import write_atomically
+from alexnet.config.stage import errors_in_one_line
+from alexnet.runtime.files import write_atomically
+from error_curves import figure1_picture, ratio, read_errors
 
 HERE = ROOT / "experiments/cifar10"
 

@@ -11,13 +11,14 @@ sys.path.insert(0, str(ROOT / "src"))
 
 from omegaconf import OmegaConf
 
-from alexnet.cifar import TRAIN, read_pixels
-from alexnet.config import errors_in_one_line
-from alexnet.device import pick_device, prepare_process
-from alexnet.figure1 import best_rate, read_errors, write_errors
-from alexnet.four_layers import FourLayers
-from alexnet.scratch import raw_folder
-from alexnet.small_training import epochs, in_memory
+from alexnet.config.stage import errors_in_one_line
+from alexnet.index.cifar10 import TRAIN, read_pixels
+from alexnet.launch.gpus import pick_device
+from alexnet.runtime.paths import raw_folder
+from alexnet.runtime.processes import prepare_process
+from error_curves import best_rate, read_errors, write_errors
+from four_layers import FourLayers
+from small_training import epochs, in_memory
 
 
 def main() -> None:

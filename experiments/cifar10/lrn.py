@@ -7,15 +7,17 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "src"))
 
-from alexnet.cifar import TRAIN, VAL, read_pixels
-from alexnet.config import errors_in_one_line
-from alexnet.device import pick_device, prepare_process
-from alexnet.four_layers import FourLayers
-from alexnet.pairing import bits
-from alexnet.results import result_of, write_result
-from alexnet.scoring import wrong
-from alexnet.scratch import fingerprint, raw_folder
-from alexnet.small_training import epochs, guesses, in_memory
+from alexnet.config.stage import errors_in_one_line
+from alexnet.evaluate.intervals import bits
+from alexnet.evaluate.result import result_of, write_result
+from alexnet.index.cifar10 import TRAIN, VAL, read_pixels
+from alexnet.inference.top_k import wrong
+from alexnet.launch.gpus import pick_device
+from alexnet.runtime.paths import raw_folder
+from alexnet.runtime.processes import prepare_process
+from alexnet.runtime.scratch import fingerprint
+from four_layers import FourLayers
+from small_training import epochs, guesses, in_memory
 
 ROWS = {"lrn": "baseline", "plain": "cifar10_no_lrn"}  # of the comparison
 WEIGHT_DECAY = 0.004  # of cuda-convnet's net

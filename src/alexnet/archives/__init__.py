@@ -1,0 +1,1 @@
+"""Raw bytes of one image, by archive and offset."""

@@ -1,0 +1,166 @@
+"""What the index, the shards and the moments hold, as tables and pictures to look at."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from alexnet.cli.terminal import printable
+from alexnet.dataset.checksummed import read_sealed
+from alexnet.dataset.index import Index, Rows, load_index
+from alexnet.dataset.moments import load_moments
+from alexnet.dataset.shards import Shards
+from alexnet.index.layouts import label_order
+from alexnet.moments.pca import IMAGENET_AXES, IMAGENET_DEVIATIONS, IMAGENET_MEANS
+
+TIMES = 4  # the strip's photo is drawn at 256 / TIMES pixels
+MOST_ROWS = 12  # of a table; the rest is counted
+SHEET = 10, 6, 96  # columns, rows, pixels of a thumbnail
+MEGA, GIGA = 1e6, 1e9
+
+
+def index_tables(folder: Path) -> Iterator[Table]:
+    """Of each split its images and the extremes of its classes; the archives they lie in.
+
+    Raises InputError where `folder` holds no index.
+    """
+    index = load_index(folder)
+    title = f"{len(index.synsets):,} classes; {label_order(index)}"
+    table = columns(title, "split", "images", "GB", "smallest class", "largest class")
+    for split, rows in index.splits.items():
+        size = f"{rows['size'].sum() / GIGA:,.3f}"
+        table.add_row(split, f"{len(rows):,}", size, *_extremes(index, rows))
+    yield table
+    table = columns("where they lie", "archive or folder", "images", "MB")
+    labels = [rows["archive"] for rows in index.splits.values()]
+    counts = np.bincount(np.concatenate(labels), minlength=len(index.archives))
+    places = zip(index.archives, counts.tolist(), strict=True)
+    add_rows(
+        table, [(printable(path), f"{n:,}", f"{size / MEGA:,.1f}") for (path, size), n in places]
+    )
+    yield table
+
+
+def _extremes(index: Index, rows: Rows) -> Iterator[str]:
+    counts = np.bincount(rows["label"], minlength=len(index.synsets))
+    for label in (int(counts.argmin()), int(counts.argmax())):
+        yield f"{counts[label]:,} {printable(index.synsets[label].wnid)}"
+
+
+def shards_tables(folder: Path) -> Iterator[Table]:
+    """Of each shard of a split its records, bytes and SHA-256; the odd files, by what was odd.
+
+    Raises InputError where `folder` is not a whole split.
+    """
+    manifest = Shards(folder).manifest
+    shards, odd = manifest["shards"], manifest["odd"]
+    images = sum(shard["records"] for shard in shards)
+    size = sum(shard["bytes"] for shard in shards) / MEGA
+    title = f"{folder.name}: {images:,} images, {size:,.1f} MB of {manifest['pixels']} pixels"
+    table = columns(title, "shard", "from record", "records", "MB", "SHA-256")
+    cells = ("file", "first", "records", "bytes", "sha256")
+    of_shards = [tuple(shard[name] for name in cells) for shard in shards]
+    add_rows(
+        table, [(f, f"{a:,}", f"{n:,}", f"{b / MEGA:,.1f}", h[:12]) for f, a, n, b, h in of_shards]
+    )
+    yield table
+    if odd:
+        yield _ledger(odd)
+
+
+def _ledger(odd: Sequence[Any]) -> Table:
+    """What is alike is counted; of each kind the first file is named."""
+    kinds = Counter((entry["what"], entry["done"]) for entry in odd)
+    first = {(entry["what"], entry["done"]): entry["name"] for entry in reversed(odd)}
+    table = columns("odd files", "files", "done", "what", "the first")
+    rows = [
+        (f"{n:,}", kind[1], printable(kind[0]), printable(first[kind]))
+        for kind, n in kinds.most_common()
+    ]
+    add_rows(table, rows)
+    return table
+
+
+def contact_sheet(folder: Path) -> bytes:
+    """Sixty images of a split, evenly spaced among its records, as a PNG file."""
+    from alexnet.figures.style import png_bytes
+
+    across, down, side = SHEET
+    shards = Shards(folder)
+    sheet = Image.new("RGB", (across * side, down * side), "white")
+    chosen = np.linspace(0, len(shards) - 1, min(across * down, len(shards))).astype(int)
+    for n, record in enumerate(shards.records[chosen].tolist()):
+        small = Image.fromarray(shards.read(record)).resize((side, side), Image.Resampling.BOX)
+        sheet.paste(small, (n % across * side, n // across * side))
+    return png_bytes(sheet)
+
+
+def moments_table(folder: Path) -> Table:
+    """The channel means and the eigenpairs beside those of ILSVRC-2012's training images.
+
+    Raises InputError where `folder` holds no moments.
+    """
+    load_moments(folder)
+    colour = read_sealed(folder / "moments.json")
+    table = Table(title=f"{colour['images']:,} images; {colour['units']}", title_justify="left")
+    for head in ("", "here", "ILSVRC-2012"):
+        table.add_column(head, justify="left" if not head else "right")
+    for name, mean, reference in zip("RGB", colour["channel_means"], IMAGENET_MEANS, strict=True):
+        table.add_row(f"mean of {name}", f"{mean:.2f}", f"{reference:.1f}")
+    table.add_section()
+    pairs = zip(colour["eigenvalues"], colour["sqrt_eigenvalues"], IMAGENET_DEVIATIONS, strict=True)
+    for n, (value, root, reference) in enumerate(pairs, 1):
+        table.add_row(f"λ{n}", f"{value:,.1f}", f"{reference**2:,.0f}")
+        table.add_row(f"√λ{n}", f"{root:.2f}", f"{reference:.2f}")
+    table.add_section()
+    for n, (here, reference) in enumerate(
+        zip(colour["eigenvectors"], IMAGENET_AXES, strict=True), 1
+    ):
+        table.add_row(f"p{n} (R, G, B; ±)", _vector(here), _vector(reference))
+    return table
+
+
+def moments_pictures(data: Path) -> dict[str, bytes]:
+    """mean_image, eigenpairs and relit, a photo of the set relit along each axis, as PNG files.
+
+    Raises InputError where `data` lacks moments or shards.
+    """
+    from alexnet.figures.pca_colour import eigenpairs_picture, relit_picture
+    from alexnet.figures.style import png_bytes
+
+    moments = load_moments(data / "moments")
+    train = Shards(data / "shards/train")
+    photo = train.read(train.records[0])[::TIMES, ::TIMES]
+    pairs = moments.eigenvalues, moments.eigenvectors
+    return {
+        "mean_image": (data / "moments/mean_image.png").read_bytes(),
+        "eigenpairs": eigenpairs_picture(*pairs),
+        "relit": png_bytes(relit_picture(photo, *pairs)),
+    }
+
+
+def columns(title: str, *heads: str) -> Table:
+    """A table without side walls, its first column and words to the left, numbers to the right."""
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    words = {"smallest class", "largest class", "done", "what", "the first", "SHA-256", ""}
+    for n, head in enumerate(heads):
+        left = n == 0 or head in words
+        table.add_column(head, justify="left" if left else "right", overflow="fold")
+    return table
+
+
+def add_rows(table: Table, rows: Sequence[tuple[str, ...]]) -> None:
+    """As many as are looked at; of the rest, how many they are."""
+    for row in rows[:MOST_ROWS]:
+        table.add_row(*row)
+    if len(rows) > MOST_ROWS:
+        table.add_row(f"and {len(rows) - MOST_ROWS:,} more")
+
+
+def _vector(values: Iterable[float]) -> str:
+    return " ".join(f"{value:+.3f}" for value in values)

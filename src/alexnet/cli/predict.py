@@ -1,0 +1,51 @@
+"""What was predicted, to look at or to read by a program."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from alexnet.cli.photos import Answer
+from alexnet.cli.terminal import printable
+
+BAR = 20  # characters wide at 100 %
+EIGHTHS = " ▏▎▍▌▋▊▉"
+
+
+def as_json(answer: Answer, synsets: Sequence[Mapping[str, Any]]) -> str:
+    """An answer in one line of JSON."""
+    pairs = zip(answer.labels, answer.probabilities, strict=True)
+    top = [{"label": n, **_class(synsets[n]), "probability": p} for n, p in pairs]
+    return json.dumps({"photo": str(answer.photo), "top": top, "odd": answer.odd})
+
+
+def heading(answer: Answer) -> Text:
+    """The photo's name, and what was odd about it."""
+    odd = f"  ({printable('; '.join(answer.odd))})" if answer.odd else ""
+    return Text.assemble((printable(str(answer.photo)), "bold"), (odd, "dim"), overflow="fold")
+
+
+def as_table(answer: Answer, synsets: Sequence[Mapping[str, Any]]) -> Table:
+    """An answer to look at: a bar for each label, in full where the probability is 1."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(justify="right", no_wrap=True, width=9)
+    for style in ("cyan", "dim"):
+        table.add_column(no_wrap=True, style=style)
+    table.add_column(overflow="fold")
+    for label, probability in zip(answer.labels, answer.probabilities, strict=True):
+        synset = _class(synsets[label])
+        cells = f"{100 * probability:.1f} %", bar(probability), synset["wnid"], synset["words"]
+        table.add_row(*(Text(cell) for cell in cells))
+    return table
+
+
+def bar(probability: float) -> str:
+    """A bar of BAR characters at most, to an eighth of one."""
+    whole, eighths = divmod(round(8 * BAR * probability), 8)
+    return ("█" * whole + EIGHTHS[eighths]).ljust(BAR)[:BAR]
+
+
+def _class(synset: Mapping[str, Any]) -> dict[str, str]:
+    return {name: printable(synset[name]) for name in ("wnid", "words")}

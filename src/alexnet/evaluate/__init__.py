@@ -1,0 +1,1 @@
+"""Predictions, errors and their intervals."""

@@ -1,0 +1,1 @@
+"""Find the raw images, their labels and their classes."""

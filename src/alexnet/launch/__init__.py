@@ -1,0 +1,1 @@
+"""Run a stage on several processes or a free GPU."""

@@ -1,0 +1,1 @@
+"""Draw a small ILSVRC-2012."""

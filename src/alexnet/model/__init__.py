@@ -1,0 +1,1 @@
+"""The net of section 3."""

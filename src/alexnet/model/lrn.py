@@ -1,0 +1,199 @@
+"""Local response normalisation (section 3.3) inside each tower, its gradient in closed form."""
+
+import math
+from collections.abc import Iterator
+from functools import cache
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+CHUNK = 2**16  # elements a core: five buffers of them stay in its own cache
+
+
+def lrn(x: Tensor, k: float, n: int, alpha: float, beta: float, towers: int = 2) -> Tensor:
+    """b = a / (k + alpha · Σ a²)^beta, the sum over `n` neighbouring maps of the same tower.
+
+    x (N, C, H, W), C divisible by `towers`; float64, or a shorter float, computed in float32. The
+    output is channels-last where x is. `alpha` is the paper's: the 2012 code and torch divide
+    theirs by n.
+    """
+    constants = Constants(k, n, alpha, beta, towers)
+    if torch.compiler.is_exporting():
+        return _of_plain_operators(x, constants)
+    kernels = _kernels() if x.is_cuda else None
+    if kernels is not None and kernels.usable(x):
+        out: Tensor = kernels.lrn(x, constants)
+    else:
+        out = _Lrn.apply(x, constants)
+    return out
+
+
+class Constants(NamedTuple):
+    """Of the formula, and how many towers share the maps."""
+
+    k: float
+    n: int
+    alpha: float
+    beta: float
+    towers: int
+
+    @property
+    def reach(self) -> int:
+        """How far away a neighbour is at most."""
+        return self.n // 2
+
+
+def _of_plain_operators(x: Tensor, constants: Constants) -> Tensor:
+    """For a graph that others run: no loop over chunks, whose number depends on the batch."""
+    k, _, alpha, beta, towers = constants
+    reach, maps = constants.reach, x.shape[1] // towers
+    a = x.reshape(-1, towers, maps, *x.shape[2:])
+    squares = F.pad(a.square(), (0, 0, 0, 0, reach, reach))
+    near = [squares.narrow(2, first, maps) for first in range(2 * reach + 1)]
+    return (a / (k + alpha * torch.stack(near).sum(dim=0)).pow(beta)).flatten(1, 2)
+
+
+class _Lrn(torch.autograd.Function):
+    """Saves x alone: to compute the denominator again is as cheap as to write and read it."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, constants: Constants) -> Tensor:
+        x = x if _is_dense(x) else x.contiguous()
+        ctx.save_for_backward(x)
+        ctx.constants = constants
+        out = torch.empty_like(x)
+        for work, (a, b) in _chunks(constants, x, out):
+            torch.div(a, work.power(work.denominator(a)), out=b)
+        return out
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator, unused-ignore]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        """da = g d^−β − 2 α β a Σ g a d^(−β−1), the sum over the same neighbours."""
+        (x,) = ctx.saved_tensors
+        constants = ctx.constants
+        out = torch.empty_like(x)
+        for work, (a, g, da) in _chunks(constants, x, _laid_out_as(x, grad), out):
+            d = work.denominator(a)
+            power = work.power(d)
+            scaled = torch.div(g, power, out=power)
+            inner = work.summed(scaled, a, d)
+            factor = -2 * constants.alpha * constants.beta
+            torch.addcmul(scaled, inner, a, value=factor, out=da)
+        return out, None
+
+
+class _Work:
+    """Buffers for one chunk: rows of (maps of a tower, positions), (R, C, I).
+
+    A row is followed by `reach` maps of zeros, and the first is preceded by as many. The sum over
+    neighbours is then a few additions of one long vector to itself, shifted, right at the borders
+    of a tower too, at the full width of the processor in either memory format.
+    """
+
+    def __init__(self, rows: int, maps: int, positions: int, like: Tensor, constants: Constants):
+        self.constants = constants
+        shape = rows, maps + constants.reach, positions
+        margin, length = constants.reach * positions, math.prod(shape)
+        padded = like.new_zeros(length + 2 * margin)
+        self.k = like.new_full((), constants.k)
+        self.pairs = like.new_empty(length + 2 * positions)
+        self.sums, self.powers = (like.new_empty(length) for _ in range(2))
+        self.inside, self.sum_rows, self.power_rows = (
+            flat[:length].view(shape)[:, :maps]
+            for flat in (padded[margin:], self.sums, self.powers)
+        )
+        starts = range(0, 2 * margin + 1, max(1, positions))
+        self.shifted = [padded[start:][:length] for start in starts]
+        self.neighbours = padded[: len(self.pairs)], padded[positions:][: len(self.pairs)]
+        self.roots, self.later_pairs = self.pairs[:length], self.pairs[2 * positions :]
+
+    def denominator(self, a: Tensor) -> Tensor:
+        """k + α Σ a², in `sums`."""
+        torch.mul(a, a, out=self.inside[: len(a)])
+        self._box()
+        torch.add(self.k, self.sums, alpha=self.constants.alpha, out=self.sums)
+        return self.sum_rows[: len(a)]
+
+    def summed(self, scaled: Tensor, a: Tensor, d: Tensor) -> Tensor:
+        """Σ scaled · a / d, over d's buffer."""
+        torch.mul(scaled, a, out=self.inside[: len(a)]).div_(d)
+        self._box()
+        return self.sum_rows[: len(a)]
+
+    def power(self, d: Tensor) -> Tensor:
+        """d^β, in `powers`; two roots cost a third of a power."""
+        if self.constants.beta == 0.75:
+            torch.sqrt(self.sums, out=self.powers)
+            self.powers.mul_(torch.sqrt(self.powers, out=self.roots))
+        else:
+            torch.pow(self.sums, self.constants.beta, out=self.powers)
+        return self.power_rows[: len(d)]
+
+    def _box(self) -> None:
+        """Into `sums`: each element of `padded` and its neighbours on both sides."""
+        if len(self.shifted) < 4:
+            self.sums.copy_(self.shifted[0])
+            rest = self.shifted[1:]
+        else:  # x0 + x1, then (x0 + x1) + (x2 + x3)
+            torch.add(*self.neighbours, out=self.pairs)
+            torch.add(self.roots, self.later_pairs, out=self.sums)
+            rest = self.shifted[4:]
+        for each in rest:
+            self.sums.add_(each)
+
+
+def _chunks(constants: Constants, *tensors: Tensor) -> Iterator[tuple[_Work, list[Tensor]]]:
+    """Rows of all tensors, a chunk at a time, at least in float32; the last tensor is written."""
+    rows_of = [_in_memory_order(each, constants.towers) for each in tensors]
+    count, maps, positions = rows_of[-1].shape
+    rows = _rows_a_chunk(rows_of[-1])
+    wide = torch.promote_types(tensors[0].dtype, torch.float32)
+    work = _Work(rows, maps, positions, tensors[0].new_empty(0, dtype=wide), constants)
+    copies = tensors[0].new_empty(len(tensors) - 1, rows, maps, positions, dtype=wide)
+    for start in range(0, count, rows):
+        *read, written = (each[start : start + rows] for each in rows_of)
+        if written.dtype == wide:
+            yield work, [*read, written]
+        else:  # the result over the first copy: the fewer buffers, the more of them in the cache
+            parts = [c[: len(r)].copy_(r) for c, r in zip(copies, read, strict=True)]
+            yield work, [*parts, parts[0]]
+            written.copy_(parts[0])
+
+
+def _rows_a_chunk(x: Tensor) -> int:
+    count, maps, positions = x.shape
+    if x.device.type != "cpu":
+        return max(1, count)
+    return max(1, min(count, CHUNK * torch.get_num_threads() // max(1, maps * positions)))
+
+
+def _in_memory_order(x: Tensor, towers: int) -> Tensor:
+    """(rows, maps of a tower, positions) of a dense x: positions is 1 where it is channels-last."""
+    n, maps, height, width = x.shape
+    if x.is_contiguous():
+        return x.view(n * towers, maps // towers, height * width)
+    rows = n * height * width * towers
+    return x.permute(0, 2, 3, 1).view(rows, maps // towers, 1)
+
+
+def _laid_out_as(x: Tensor, grad: Tensor) -> Tensor:
+    order = torch.contiguous_format if x.is_contiguous() else torch.channels_last
+    return grad.contiguous(memory_format=order)
+
+
+def _is_dense(x: Tensor) -> bool:
+    return x.is_contiguous() or x.is_contiguous(memory_format=torch.channels_last)
+
+
+@cache
+def _kernels() -> ModuleType | None:
+    try:
+        from alexnet.model import lrn_triton
+    except ImportError:  # no Triton on this machine
+        return None
+    return lrn_triton

@@ -1,0 +1,1 @@
+"""The mean image and the RGB eigenpairs of the training set."""

@@ -1,0 +1,1 @@
+"""Raw images → 256×256 RGB in shards (section 2)."""

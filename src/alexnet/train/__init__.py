@@ -1,0 +1,1 @@
+"""Sections 4.2 and 5: the training loop."""

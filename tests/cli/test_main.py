@@ -1,0 +1,253 @@
+"""The command `alexnet`, its words and its ways to end; what it finds is tested elsewhere."""
+
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from alexnet.cli import commands, main
+from alexnet.dataset.index import ROW, Index, Synset, save_index
+from alexnet.model.model_file import MODEL
+from alexnet.moments.pca import save_moments
+from alexnet.moments.sums import sums_of
+from images import random_images, write_split
+from small_model import small_model
+
+ROOT = Path(__file__).parents[2]
+NAMES = ["predict", "inspect", "explain", "compare", "export", "submit", "verify", "doctor"]
+
+
+def alexnet(*line: object) -> int:
+    """Its exit code; a line that it ends with is printed, as Python would."""
+    with pytest.raises(SystemExit) as ended:
+        main.main([str(word) for word in line])
+    if isinstance(ended.value.code, str):
+        print(ended.value.code, file=sys.stderr)
+        return 1
+    return int(ended.value.code or 0)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the stages would have made, and photos beside it."""
+    data = tmp_path_factory.mktemp("made") / "data"
+    images = random_images(6)
+    (data / "index").mkdir(parents=True)
+    (data / "moments").mkdir()
+    rows = {"train": np.zeros(4, ROW), "val": np.zeros(2, ROW)}
+    synsets = [Synset(1, "n01440764", "tench"), Synset(2, "n01443537", "goldfish")]
+    rows["train"]["label"] = [0, 0, 0, 1]
+    save_index(Index(rows, [("train.tar", 12_000_000)], synsets), data / "index")
+    write_split(data / "shards/train", images[:4], [0, 0, 0, 1], records=3)
+    write_split(data / "shards/val", images[4:], [0, 0])
+    save_moments(data / "moments", sums_of(images[:4]))
+    small_model(data / "train")
+    (data.parent / "photos").mkdir()
+    for n in range(3):
+        Image.fromarray(images[n]).save(data.parent / f"photos/{n}.png")
+    return data
+
+
+@pytest.fixture(autouse=True)
+def _this_data(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "DATA", data)
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert alexnet(name, "--help") == 0
+    said = capsys.readouterr().out
+    assert f"alexnet {name}" in said.partition("examples:")[2]
+    assert alexnet("--help") == 0
+    said = capsys.readouterr().out
+    assert f"  {name} " in said
+    assert "exit codes" in said
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        [],
+        ["nonsense"],
+        ["predict"],
+        ["predict", "x.jpg", "--top", "0"],
+        ["predict", "x.jpg", "--batch", "many"],
+        ["inspect", "nothing"],
+        ["explain"],
+        ["export"],
+        ["compare", "--markdown", "--readme"],
+    ],
+)
+def test_a_wrong_line_ends_with_2(line: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert alexnet(*line) == 2
+    assert "usage: alexnet" in capsys.readouterr().err
+
+
+def test_predict_prints_a_table_and_json(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    photos = data.parent / "photos"
+    assert alexnet("predict", photos, "--json", "--top", 2) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [Path(line["photo"]).name for line in lines] == ["0.png", "1.png", "2.png"]
+    assert all(len(line["top"]) == 2 for line in lines)
+    assert alexnet("predict", photos / "1.png") == 0
+    said = capsys.readouterr().out
+    best = lines[1]["top"][0]
+    assert f"{100 * best['probability']:.1f} %" in said.splitlines()[1]
+    assert best["wnid"] in said.splitlines()[1]
+    assert "\x1b" not in said
+
+
+def test_predict_tells_what_it_cannot_read_and_answers_the_rest(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = f"{tmp_path}/gone.jpg\n{data.parent}/photos/0.png\n"
+    monkeypatch.setattr(sys, "stdin", io.StringIO(named))
+    assert alexnet("predict", "-", "--json", "--center", "--model", data / "train" / MODEL) == 1
+    told = capsys.readouterr()
+    assert told.err == f"{tmp_path}/gone.jpg: No such file or directory\n"
+    assert told.out.count("\n") == 1
+
+
+def test_no_name_of_a_photo_ends_the_others(
+    data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On stdin a name is all of a line: of any bytes, any length, U+2028 among them."""
+    shutil.copy(data.parent / "photos/0.png", tmp_path / "a\u2028b.png")
+    names = [b"caf\xe9.png", b"", b"n" * 5000, b"a\0b.png", "a\u2028b.png".encode()]
+    stdin = io.TextIOWrapper(io.BytesIO(b"\n".join(names) + b"\n"), "utf-8", "strict")
+    monkeypatch.setattr(sys, "stdin", stdin)
+    monkeypatch.chdir(tmp_path)
+    assert alexnet("predict", "-", "--json", "--center", "--model", data / "train") == 1
+    told = capfd.readouterr()
+    assert [json.loads(line)["photo"] for line in told.out.splitlines()] == ["a\u2028b.png"]
+    whys = [line.partition(": ")[2] for line in told.err.splitlines()]
+    no_file = "a name that no file can have"
+    assert whys == ["No such file or directory", "File name too long", no_file]
+
+
+def test_predict_says_that_no_photo_was_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("\n"))
+    assert alexnet("predict", "-") == 1
+    assert capsys.readouterr().err.startswith("error: no photo was named on stdin; mend: ")
+
+
+def test_a_bad_model_is_one_line(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "model").write_text("not one")
+    for line in (
+        ["predict", "x.jpg", "--model", tmp_path / "gone"],
+        ["inspect", "model", "--model", tmp_path / "model"],
+        ["export", "--pt2", tmp_path / "x.pt2", "--model", tmp_path],
+    ):
+        assert alexnet(*line) == 1
+        said = capsys.readouterr().err
+        assert said.startswith("error: ")
+        assert re.search(r"; mend: .*dvc repro", said)
+        assert said.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.parametrize(
+    ("what", "said", "drawn"),
+    [
+        ("index", ["2 classes", "3 n01440764", "1 n01443537", "train.tar", "12.0"], []),
+        ("shards", ["train: 4 images", "00001.lmdb", "val: 2 images"], ["train", "val"]),
+        ("moments", ["mean of R", "121.78"], ["eigenpairs", "mean_image", "relit"]),
+        ("model", ["conv5", "quick", "wheel"], ["kernels"]),
+    ],
+)
+def test_inspect(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], what: str, said: list[str], drawn: list[str]
+) -> None:
+    assert alexnet("inspect", what, "--pictures", tmp_path / "pictures") == 0
+    out = capsys.readouterr().out
+    for words in said:
+        assert words in out
+    assert max(len(line) for line in out.splitlines() if str(tmp_path) not in line) <= 80
+    assert sorted(path.stem for path in tmp_path.glob("pictures/*.png")) == drawn
+    for path in tmp_path.glob("pictures/*.png"):
+        with Image.open(path) as picture:
+            assert picture.size > (100, 90)
+
+
+def test_pictures_that_cannot_be_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert alexnet("inspect", "model", "--pictures", tmp_path / "file") == 1
+    assert "mend: name another folder" in capsys.readouterr().err
+
+
+def test_export_names_what_it_wrote(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert alexnet("export", "--pt2", tmp_path / "net.pt2") == 0
+    assert f"{tmp_path}/net.pt2: " in capsys.readouterr().out
+
+
+def test_compare(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands, "CHECKOUT", tmp_path)
+    assert alexnet("compare") == 0
+    assert "40.7 / 18.2" in capsys.readouterr().out
+    assert alexnet("compare", "--markdown") == 0
+    table = capsys.readouterr().out
+    assert "| 40.7 / 18.2 |" in table
+    (tmp_path / "README.md").write_text("no markers\n")
+    assert alexnet("compare", "--readme") == 1
+
+
+def test_ctrl_c_is_quiet(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stopped(_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(commands, "predict", stopped)
+    assert alexnet("predict", "x.jpg") == 130
+    assert capsys.readouterr() == ("", "")
+
+
+def python(*words: str, folder: Path, **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, *words],
+        cwd=folder,
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_help_imports_next_to_nothing(tmp_path: Path) -> None:
+    """Torch alone takes a second or two, rich a tenth."""
+    known = "import sys; from alexnet.cli.main import _parser; _parser().format_help()"
+    known += "; print(*sys.modules)"
+    told, _ = python("-c", known, folder=tmp_path, PYTHONPATH=str(ROOT / "src")).communicate()
+    assert not {"torch", "numpy", "rich", "hydra", "dvc"} & set(told.split())
+
+
+def test_a_package_of_its_own_predicts_and_a_reader_may_go(data: Path, tmp_path: Path) -> None:
+    """As a wheel installed elsewhere: no checkout, no params.yaml; photos by relative names."""
+    shutil.copytree(ROOT / "src/alexnet", tmp_path / "site/alexnet")
+    shutil.copytree(data.parent / "photos", tmp_path / "here/photos")
+    line = "-m", "alexnet", "predict", *["photos"] * 2000, "--center", "--json"
+    model = "--model", str(data / "train")
+    run = python(*line, *model, folder=tmp_path / "here", PYTHONPATH=str(tmp_path / "site"))
+    assert run.stdout is not None
+    assert json.loads(run.stdout.readline())["photo"] == "photos/0.png"
+    run.stdout.close()  # as `head` does
+    assert run.stderr is not None
+    assert run.stderr.read() == ""
+    assert run.wait() == 141

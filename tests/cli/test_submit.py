@@ -1,0 +1,96 @@
+"""The file for ILSVRC's server: the evaluation stage's answers, for images without labels."""
+
+import io
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from alexnet.cli.submit import load_voters, write_submission
+from alexnet.dataset.shards import Shards
+from alexnet.inference.ten_views import predict
+from alexnet.model.alexnet import initialise
+from alexnet.model.layer_shapes import LAYERS
+from alexnet.model.weights import load_model, save_model
+from alexnet.runtime.errors import InputError
+from images import Images, smooth_images, write_split
+from small_model import STD, described, moments, small_model
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def images() -> Images:
+    return smooth_images(40)
+
+
+@pytest.fixture(scope="module")
+def test_tar(tmp_path_factory: pytest.TempPathFactory, images: Images) -> Path:
+    """In no order, in a folder of the tar, one of them broken: that of number 7."""
+    path = tmp_path_factory.mktemp("raw") / "ILSVRC2012_img_test.tar"
+    with tarfile.open(path, "w") as tar:
+        for n in np.random.default_rng(2).permutation(len(images)).tolist():
+            file = io.BytesIO()
+            Image.fromarray(images[n]).save(file, "PNG")
+            data = file.getvalue()[: 100 if n == 7 else None]
+            member = tarfile.TarInfo(f"test/ILSVRC2012_test_{n + 1:08d}.JPEG")
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    return path
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two, of other weights."""
+    one, other = (tmp_path_factory.mktemp(name) for name in ("one", "other"))
+    net = small_model(one)
+    initialise(net, 1, STD, dict.fromkeys(LAYERS, 0.1))
+    save_model(other, net, moments(), described())
+    return [one, other]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_it_says_what_the_evaluation_stage_says(
+    tmp_path: Path, images: Images, test_tar: Path, models: list[Path], count: int
+) -> None:
+    wrong = write_submission(tmp_path / "out.txt", load_voters(models[:count], CPU), test_tar)
+    lines = [line.split() for line in (tmp_path / "out.txt").read_text().splitlines()]
+    write_split(tmp_path / "val", images, [0] * len(images))
+    mean = torch.from_numpy(moments().mean_image)
+    said = [predict(load_model(m)[0], Shards(tmp_path / "val"), mean) for m in models[:count]]
+    total = torch.zeros(len(images), 7, dtype=torch.float64)
+    for each in said:
+        assert each.probabilities is not None
+        total += each.probabilities
+    expected = 1 + total.argsort(dim=1, descending=True)[:, :5]  # ids: labels + 1
+    assert len(lines) == len(images)
+    for n, line in enumerate(lines):
+        assert line == ["0"] * 5 if n == 7 else list(map(str, expected[n].tolist()))
+    assert len({tuple(line) for line in lines}) > 3
+    assert len(wrong) == 1
+    assert wrong[0].startswith("ILSVRC2012_test_00000008.JPEG: ")
+
+
+def test_what_does_not_go_together_is_one_line(
+    tmp_path: Path, test_tar: Path, models: list[Path]
+) -> None:
+    told = described()
+    told["synsets"] = told["synsets"][::-1]
+    save_model(tmp_path, load_model(models[0])[0], moments(), told)
+    with pytest.raises(InputError, match="differ in their synsets; mend: name models"):
+        load_voters([models[0], tmp_path], CPU)
+    for synset in told["synsets"]:
+        synset["devkit_id"] = 0
+    save_model(tmp_path, load_model(models[0])[0], moments(), told)
+    with pytest.raises(InputError, match="no ILSVRC ids"):
+        write_submission(tmp_path / "out.txt", load_voters([tmp_path], CPU), test_tar)
+    voters = load_voters(models[:1], CPU)
+    with pytest.raises(InputError, match="does not exist"):
+        write_submission(tmp_path / "out.txt", voters, tmp_path / "test.tar")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="holds no image"):
+        write_submission(tmp_path / "out.txt", voters, tmp_path / "empty")
+    assert not (tmp_path / "out.txt").exists()

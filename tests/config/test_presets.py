@@ -1,0 +1,253 @@
+"""Both sides of each row in which the paper, the 2012 code and Caffe disagree about the net."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+import yaml
+from torch import Tensor
+
+from alexnet.model.alexnet import AlexNet, initialise, layers_of
+from alexnet.model.layer_shapes import LRN, MAPS, PADDING
+from alexnet.model.lrn import lrn
+from alexnet.model.spatial_norm import spatial_norm
+from alexnet.runtime.errors import InputError
+
+CONF = Path(__file__).parents[2] / "conf"
+
+
+def preset(name: str, width_divisor: int | None = None) -> tuple[AlexNet, dict[str, Any]]:
+    """The net of conf/model/<name>.yaml, initialised; with it, what the file says."""
+    told: dict[str, Any] = yaml.safe_load((CONF / f"model/{name}.yaml").read_text())
+    shape = {key: value for key, value in told.items() if not key.startswith("init")}
+    if width_divisor:
+        shape["width_divisor"] = width_divisor
+    net = AlexNet(1000, **shape)
+    initialise(net, 0, told["init_std"], told["init_bias"])
+    return net, told
+
+
+def outputs(net: AlexNet, x: Tensor, *names: str) -> list[Tensor]:
+    """What the named layers give."""
+    seen: dict[str, Tensor] = {}
+    hooks = [
+        layer.register_forward_hook(lambda _, __, out, name=name: seen.update({name: out}))
+        for name, layer in layers_of(net).items()
+    ]
+    with torch.no_grad():
+        net(x)
+    for hook in hooks:
+        hook.remove()
+    return [seen[name] for name in names]
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "neurons"),
+    [
+        ("paper", 60_965_224, 659_272),
+        ("original", 60_965_224, 659_272),
+        ("caffe", 60_965_224, 659_272),
+        ("one_gpu", 59_798_312, 355_864),
+        ("six_conv", 61_555_304, 668_488),
+    ],
+)
+def test_sizes(name: str, parameters: int, neurons: int) -> None:
+    net, told = preset(name)
+    assert sum(p.numel() for p in net.parameters()) == parameters
+    side = told["crop"]
+    outs = outputs(net, torch.zeros(1, 3, side, side), *layers_of(net))
+    assert sum(out.numel() for out in outs) == neurons
+
+
+def test_the_sixth_layer_sees_both_towers_and_is_six_by_six() -> None:
+    net, _ = preset("six_conv", 8)
+    assert net.conv6.groups == 1
+    assert outputs(net, torch.zeros(1, 3, 224, 224), "conv6")[0].shape == (1, 32, 6, 6)
+
+
+def test_one_gpu_has_no_border_between_maps() -> None:
+    net, _ = preset("one_gpu")
+    assert [layer.groups for name, layer in layers_of(net).items() if "conv" in name] == [1] * 5
+
+
+def after_first(net: AlexNet, x: Tensor) -> Tensor:
+    """What conv2 is given."""
+    seen: list[Tensor] = []
+    hook = net.conv2.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    with torch.no_grad():
+        net(x)
+    hook.remove()
+    return seen[0]
+
+
+def test_order_of_layer_1() -> None:
+    """As the text: rectifier, normalisation, pool. As the 2012 code: the rectifier comes last."""
+    x = 50 * torch.randn(2, 3, 224, 224)
+    for name in ("paper", "original"):
+        net, told = preset(name, 8)
+        constants = {key: told["lrn"][key] for key in ("k", "n", "alpha", "beta")}
+        (a,) = outputs(net, x, "conv1")
+        if name == "paper":
+            expected = F.max_pool2d(lrn(F.relu(a), **constants), 3, 2)
+        else:
+            expected = F.relu(F.max_pool2d(lrn(a, **constants), 3, 2))
+        torch.testing.assert_close(after_first(net, x), expected)
+
+
+def test_scope_of_the_normalisation() -> None:
+    """Caffe's reaches across the border between the towers, the paper's does not."""
+    x = 50 * torch.randn(1, 3, 227, 227)
+    for name, reaches in (("paper", False), ("caffe", True)):
+        net, told = preset(name, 2)  # 48 maps, 24 a tower
+        side = told["crop"]
+        before = after_first(net, x[:, :, :side, :side])
+        with torch.no_grad():
+            net.conv1.weight[24:] *= 2000  # the second tower alone
+            after = after_first(net, x[:, :, :side, :side])
+        changed = (before != after).sum(dim=(0, 2, 3)) > 0
+        assert bool(changed[:24].any()) is reaches, name
+
+
+def test_spatial_norm_is_its_formula() -> None:
+    x = torch.randn(2, 3, 6, 7, dtype=torch.float64)
+    expected = torch.empty_like(x)
+    for row in range(6):
+        for column in range(7):
+            window = x[:, :, max(row - 2, 0) : row + 3, max(column - 2, 0) : column + 3]
+            squares = window.square().sum((2, 3))
+            expected[:, :, row, column] = x[:, :, row, column] / (1 + 0.3 * squares) ** 0.75
+    torch.testing.assert_close(spatial_norm(x, 1, 5, 0.3, 0.75), expected)
+
+
+def test_only_the_original_has_a_spatial_norm() -> None:
+    for name in ("paper", "caffe", "quick", "original"):
+        net, _ = preset(name, 8)
+        assert (net.spatial_norm is not None) is (name == "original")
+    with_it = outputs(net, 50 * torch.ones(1, 3, 224, 224), "conv3")[0]
+    net.spatial_norm = None
+    assert not torch.equal(with_it, outputs(net, 50 * torch.ones(1, 3, 224, 224), "conv3")[0])
+
+
+def test_alpha_by_the_text_and_by_the_code() -> None:
+    """The 2012 code, Caffe and torch divide alpha by n; ours is the paper's formula."""
+    assert preset("paper", 16)[1]["lrn"]["alpha"] == 1e-4
+    for name in ("original", "caffe"):
+        assert preset(name, 16)[1]["lrn"]["alpha"] == pytest.approx(1e-4 / 5)
+    x = 40 * torch.randn(1, 96, 3, 3)
+    ours = lrn(x, 2, 5, 1e-4 / 5, 0.75, towers=1)
+    torch.testing.assert_close(ours, F.local_response_norm(x, 5, 1e-4, 0.75, 2))
+
+
+def test_dropout_masked_and_inverted() -> None:
+    """The text halves at test; Caffe doubles in training: the same expectation."""
+    x = 50 * torch.randn(2, 3, 224, 224)
+    for form, training, at_test in (("masked", 1.0, 0.5), ("inverted", 2.0, 1.0)):
+        net = AlexNet(5, 16, dropout_form=form)
+        hidden: list[Tensor] = []
+        hook = net.fc7.register_forward_pre_hook(lambda _, inputs, to=hidden: to.append(inputs[0]))
+        ones = torch.ones(2, net.neurons)
+        with torch.no_grad():
+            net(x, (ones, ones))
+            net(x)
+        hook.remove()
+        torch.testing.assert_close(hidden[0] / training, hidden[1] / at_test)
+
+
+def test_padding_and_crop() -> None:
+    """224 with three zeros right and bottom, or shared out, or Caffe's 227 with none: all 55."""
+    for crop, padding in ((224, [0, 3, 0, 3]), (224, [1, 2, 1, 2]), (227, [0, 0, 0, 0])):
+        net = AlexNet(5, 16, crop=crop, padding=padding)
+        (out,) = outputs(net, torch.zeros(1, 3, crop, crop), "conv1")
+        assert out.shape[2:] == (55, 55)
+    with pytest.raises(InputError, match="do not add up to 227"):
+        AlexNet(5, 16, crop=224, padding=[0, 0, 0, 0])
+
+
+def test_initial_values_of_each_preset() -> None:
+    for name in ("original", "caffe"):  # the paper's: tests/test_paper.py
+        net, told = preset(name)
+        for layer, module in layers_of(net).items():
+            std = float(module.weight.detach().std())
+            assert std == pytest.approx(told["init_std"][layer], rel=0.05), (name, layer)
+            assert (module.bias == told["init_bias"][layer]).all(), (name, layer)
+
+
+def test_maps_that_do_not_divide_are_refused() -> None:
+    with pytest.raises(InputError, match="conv2 has 255 maps"):
+        AlexNet(
+            maps={"conv1": 96, "conv2": 255, "conv3": 384, "conv4": 384, "conv5": 256, "conv6": 0}
+        )
+
+
+def narrow(**how: Any) -> AlexNet:
+    """The paper's net, an eighth as wide, with something else in one place."""
+    return AlexNet(10, 8, **how)
+
+
+def without(*names: str) -> dict[str, Any]:
+    return {"maps": MAPS | dict.fromkeys(names, 0)}
+
+
+def test_without_lrn_the_rectified_maps_go_to_the_pool() -> None:
+    x = 60 * torch.randn(2, 3, 224, 224)
+    net, plain = narrow(), narrow(lrn=None)
+    plain.load_state_dict(net.state_dict())
+    rectified = F.relu(net.conv1(F.pad(x, PADDING)))
+    assert torch.equal(after_first(plain, x), F.max_pool2d(rectified, 3, 2))
+    assert not torch.equal(after_first(plain, x), after_first(net, x))
+
+
+def test_pools_that_do_not_overlap_keep_the_six_by_six() -> None:
+    """The geometry of fidelity: 55 → 28 → 26 → 13 → 13 → 13 → 11 → 6."""
+    net = narrow(overlapping=False)
+    x = torch.randn(1, 3, 224, 224)
+    sides = [out.shape[-1] for out in outputs(net, x, "conv1", "conv2", "conv3", "conv4", "conv5")]
+    assert sides == [55, 26, 13, 13, 11]
+    assert after_first(net, x).shape[-1] == 28
+    same = {name: t.shape for name, t in narrow().state_dict().items()}
+    assert {name: t.shape for name, t in net.state_dict().items()} == same
+    with pytest.raises(InputError, match="overlapping=false needs conv2 and conv5"):
+        narrow(overlapping=False, **without("conv5"))
+
+
+@pytest.mark.parametrize("name", ["conv2", "conv3", "conv4", "conv5"])
+def test_a_convolutional_layer_can_be_left_out(name: str) -> None:
+    net = narrow(**without(name))
+    assert set(layers_of(narrow())) - set(layers_of(net)) == {name}
+    assert net(torch.randn(2, 3, 224, 224)).shape == (2, 10)
+
+
+def test_towers_that_do_not_communicate_meet_in_fc6_alone() -> None:
+    x = (60 * torch.randn(1, 3, 224, 224)).requires_grad_()
+
+    def reaches(net: AlexNet) -> bool:
+        """Whether the second tower's last maps depend on the first tower's conv2."""
+        net.conv2.weight.requires_grad_()
+        seen: list[Tensor] = []
+        hook = net.conv5.register_forward_hook(lambda _, __, out: seen.append(out))
+        net(x)
+        hook.remove()
+        second = seen[0][:, seen[0].shape[1] // 2 :]
+        (gradient,) = torch.autograd.grad(second.sum(), net.conv2.weight)
+        return bool(gradient[: len(gradient) // 2].abs().max() > 0)
+
+    assert reaches(narrow())
+    assert not reaches(narrow(communicate=False))
+    counts = [
+        sum(p.numel() for p in n.conv3.parameters()) for n in (narrow(), narrow(communicate=False))
+    ]
+    assert counts == [32 * 48 * 9 + 48, 16 * 48 * 9 + 48]
+
+
+def test_an_even_number_of_neighbours_is_refused() -> None:
+    with pytest.raises(InputError, match=r"model\.lrn\.n is 4"):
+        narrow(lrn={**LRN, "n": 4})
+
+
+def test_tanh_in_the_rectifiers_place() -> None:
+    x = torch.randn(2, 3, 224, 224)
+    net = narrow(activation="tanh", lrn=None)
+    bounded = outputs(net, x, "conv1")[0].tanh()
+    assert torch.equal(after_first(net, x), F.max_pool2d(bounded, 3, 2))

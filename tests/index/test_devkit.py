@@ -1,0 +1,73 @@
+"""The devkit as an archive or a folder; ids in order; no damage to it ends in a traceback."""
+
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from alexnet.index.devkit import read_devkit
+from alexnet.miniature.devkit import KIT, TRUTH, write_devkit
+from alexnet.miniature.shapes_basic import CLASSES
+from alexnet.runtime.errors import InputError
+
+NAME = f"{KIT}.tar.gz"
+LABELS = [2, 0, 3, 1, 2]
+
+
+@pytest.fixture
+def kit(tmp_path: Path) -> Path:
+    write_devkit(tmp_path / NAME, classes=4, train_per_class=3, truth=LABELS)
+    return tmp_path / NAME
+
+
+def test_classes_truth_and_counts(kit: Path) -> None:
+    synsets, truth, counts = read_devkit(kit)
+    assert [(s.wnid, s.words) for s in synsets] == list(CLASSES[:4])
+    assert [s.devkit_id for s in synsets] == [1, 2, 3, 4]
+    assert truth == LABELS
+    assert counts == [3] * 4
+
+
+def test_unpacked_or_loose_it_reads_the_same(kit: Path, tmp_path: Path) -> None:
+    with tarfile.open(kit) as tar:
+        tar.extractall(tmp_path, filter="data")
+    assert read_devkit(tmp_path / KIT) == read_devkit(tmp_path / KIT / "data") == read_devkit(kit)
+
+
+def test_no_damage_is_a_traceback(kit: Path) -> None:
+    """Every byte counts: gzip's own checksum is compared before anything is believed."""
+    whole = kit.read_bytes()
+    places = np.random.default_rng(0).integers(10, len(whole), 60)
+    for place in places:
+        harmed = bytearray(whole)
+        harmed[place] ^= 0x10
+        kit.write_bytes(harmed)
+        with pytest.raises(InputError, match="download the devkit again"):
+            read_devkit(kit)
+    for length in range(0, len(whole), 97):
+        kit.write_bytes(whole[:length])
+        with pytest.raises(InputError, match=r"download (it|the devkit) again"):
+            read_devkit(kit)
+
+
+def test_a_damaged_loose_file_is_refused(kit: Path, tmp_path: Path) -> None:
+    with tarfile.open(kit) as tar:
+        tar.extractall(tmp_path, filter="data")
+    data = tmp_path / KIT / "data"
+    for name, harmed in ((TRUTH, b"\xff\xfe"), (TRUTH, b"one\n"), ("meta.mat", b"MATLAB")):
+        whole = (data / name).read_bytes()
+        (data / name).write_bytes(harmed)
+        with pytest.raises(InputError, match=r"cannot be read.*download the devkit again"):
+            read_devkit(data)
+        (data / name).write_bytes(whole)
+    (data / TRUTH).unlink()
+    with pytest.raises(InputError, match=r"cannot be read.*download the devkit again"):
+        read_devkit(data)
+
+
+@pytest.mark.parametrize("label", [-1, 4])
+def test_a_ground_truth_of_no_class_is_refused(kit: Path, label: int) -> None:
+    write_devkit(kit, 4, 3, [0, label])
+    with pytest.raises(InputError, match="names classes that are none"):
+        read_devkit(kit)

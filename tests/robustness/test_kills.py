@@ -1,0 +1,210 @@
+"""The same bytes from any number of workers, any executor, and after any kill.
+
+KILLS=50 pytest tests/robustness/test_kills.py kills fifty times, spread over executors and victims.
+"""
+
+import hashlib
+import io
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from alexnet.dataset.index import save_index
+from alexnet.index.layouts import read_index
+
+KILLS = int(os.environ.get("KILLS", "5"))
+PATIENCE = 600  # seconds, on a busy machine
+SCRIPT = Path(__file__).parents[1] / "support/small_resize.py"
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
+IMAGES = 160  # in twenty shards
+KINDS = [
+    ("processes", "parent"),
+    ("processes", "worker"),
+    ("dask", "parent"),
+    ("dask", "worker"),
+    ("dask", "scheduler"),
+]
+
+pytestmark = pytest.mark.slow
+
+
+class Cluster:
+    """A Dask scheduler and two worker processes; killed ones are started again."""
+
+    def __init__(self) -> None:
+        with (
+            TemporaryDirectory() as folder
+        ):  # the scheduler takes a port that is free, and names it
+            file = Path(folder) / "scheduler.json"
+            command = "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(file)
+            self.scheduler = self._started("scheduler", *command)
+            self.address = self._address(file)
+        self.workers = self._started("worker", self.address, "--nworkers", "2", "--nthreads", "1")
+
+    def _started(self, *command: str) -> subprocess.Popen[bytes]:
+        command = (sys.executable, "-m", "dask", *command, "--no-dashboard")
+        return subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.DEVNULL)
+
+    def _address(self, file: Path) -> str:
+        while self.scheduler.poll() is None:
+            with suppress(OSError, ValueError):  # it is not there yet, or not whole
+                return str(json.loads(file.read_text())["address"])
+            time.sleep(0.05)
+        raise AssertionError("Dask's scheduler ended")
+
+    def revive(self) -> None:
+        if self.scheduler.poll() is not None:
+            self.stop()
+            self.__init__()  # type: ignore[misc]
+
+    def stop(self) -> None:
+        for process in (self.workers, self.scheduler):
+            process.terminate()
+            process.wait()
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    pytest.importorskip("distributed")
+    cluster = Cluster()
+    yield cluster
+    cluster.stop()
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Photos of noise, one of them cut short, with their index beside them."""
+    top = tmp_path_factory.mktemp("raw")
+    rng = np.random.default_rng(0)
+    for n in range(IMAGES + 2):
+        folder = top / "photos" / ("val" if n >= IMAGES else "train") / str(n % 2)
+        folder.mkdir(parents=True, exist_ok=True)
+        file = io.BytesIO()
+        noise = Image.fromarray(rng.integers(0, 256, (30, 40, 3), np.uint8))
+        noise.resize((480, 360)).save(file, "JPEG")
+        (folder / f"{n}.jpg").write_bytes(file.getvalue()[: -2000 if n == 7 else None])
+    (top / "index").mkdir()
+    save_index(read_index(top / "photos", "folder", seed=3, held_out=0.5), top / "index")
+    return top
+
+
+def started(raw: Path, work: Path, *executor: str) -> subprocess.Popen[str]:
+    work.mkdir(exist_ok=True)
+    command = [sys.executable, SCRIPT, work, raw / "photos", raw / "index", *executor]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=ENVIRONMENT)
+
+
+def digests(raw: Path, work: Path, *executor: str) -> dict[str, str]:
+    """Run to the end; file name → its SHA-256."""
+    process = started(raw, work, *executor)
+    told = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, told
+    files = sorted((work / "shards/train").iterdir())
+    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+
+@pytest.fixture(scope="module")
+def straight(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What one worker writes, undisturbed."""
+    digest = digests(raw, tmp_path_factory.mktemp("straight"), "processes", "1")
+    assert len(digest) == IMAGES // 8 + 2  # shards, manifest.json and labels.npy
+    return digest
+
+
+@pytest.mark.parametrize("workers", ["2", "3", "8"])
+def test_any_number_of_processes(
+    raw: Path, tmp_path: Path, straight: dict[str, str], workers: str
+) -> None:
+    assert digests(raw, tmp_path, "processes", workers) == straight
+
+
+def test_a_dask_scheduler_with_two_workers(
+    raw: Path, tmp_path: Path, straight: dict[str, str], cluster: Cluster
+) -> None:
+    assert digests(raw, tmp_path, "dask", cluster.address) == straight
+
+
+@pytest.mark.parametrize("number", range(KILLS))
+def test_killed_and_run_again(
+    raw: Path,
+    tmp_path: Path,
+    straight: dict[str, str],
+    number: int,
+    request: pytest.FixtureRequest,
+) -> None:
+    chance = random.Random(number)
+    kind, victim = KINDS[number % len(KINDS)]
+    cluster: Cluster | None = request.getfixturevalue("cluster") if kind == "dask" else None
+    executor = (kind, cluster.address if cluster else chance.choice("1238"))
+    for n in range(10):  # the kill may come too late
+        work = tmp_path / str(n)
+        process = started(raw, work, *executor)
+        assert process.stdout
+        for _ in range(chance.randrange(IMAGES // 8) // (n + 1)):  # so many shards it may finish
+            process.stdout.readline()
+        time.sleep(chance.random() / 50)
+        hit = _kill(process, victim, cluster, chance)
+        told = process.communicate(timeout=PATIENCE)[1]
+        if cluster:
+            cluster.revive()
+            executor = (kind, cluster.address)
+        print(f"\n{number}: {kind}, {victim}: {'hit' if hit else 'too late'}, {process.returncode}")
+        if hit and (process.returncode or (kind, victim) == ("dask", "worker")):
+            break
+        assert process.returncode == 0
+    else:
+        raise AssertionError("every kill came too late")
+    if process.returncode > 0:  # else Dask has started another worker, or we killed it
+        assert re.fullmatch(r"error: .+; mend: .+\n", told), told
+    else:
+        assert told == ""
+    done = finished(work)
+    assert digests(raw, work, *executor) == straight
+    kept = finished(work)
+    assert {shard: kept[shard] for shard in done} == done
+    assert cluster or not list(work.glob("train-unfinished/*"))
+
+
+def finished(work: Path) -> dict[str, int]:
+    """When each shard that has its entry was written."""
+    entries = (path.stem.removeprefix("train-") for path in work.glob("train-*.json"))
+    shards = (work / f"shards/train/{number}.lmdb" for number in entries)
+    return {path.name: path.stat().st_mtime_ns for path in shards if path.exists()}
+
+
+def _kill(
+    process: subprocess.Popen[str], victim: str, cluster: Cluster | None, chance: random.Random
+) -> bool:
+    """Whether it was in time."""
+    at_work = process.poll() is None
+    if victim == "parent":
+        process.kill()
+    elif victim == "scheduler":
+        assert cluster
+        cluster.scheduler.kill()
+        cluster.scheduler.wait()
+    else:
+        workers = _children(cluster.workers.pid if cluster else process.pid)
+        if not workers:
+            return False
+        os.kill(chance.choice(workers), signal.SIGKILL)
+    return at_work
+
+
+def _children(pid: int) -> list[int]:
+    listed = Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(child) for child in listed.read_text().split()] if listed.exists() else []

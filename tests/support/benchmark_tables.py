@@ -1,0 +1,33 @@
+"""What a table of a benchmark must hold."""
+
+import io
+import re
+
+import pytest
+from benchmarks.table import Row
+from PIL import Image
+
+
+def jpeg(picture: Image.Image) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=90)
+    return file.getvalue()
+
+
+def number(text: str) -> float:
+    """The first number of a cell."""
+    found = re.search(r"-?[\d.]+", text.replace(",", ""))
+    assert found, text
+    return float(found[0])
+
+
+def checked(rows: list[Row], ours: str) -> None:
+    """Each ratio is that of the costs; the absent say why."""
+    costs = {row.what: number(row.cost) for row in rows if "not installed" not in row.cost}
+    for row in rows:
+        if row.what not in costs:
+            assert row.cost.startswith("not installed: No module named"), row
+        elif row.ratio:
+            assert number(row.ratio) == pytest.approx(
+                costs[row.what] / costs[ours], rel=0.05, abs=0.02
+            )

@@ -1,0 +1,126 @@
+"""A copy of the project in a git repository of its own, its images few, and a user's commands."""
+
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+STAGES = ["index", "resize", "moments", "train", "evaluate", "retrieve", "report"]
+TINY = [  # every kind of odd file in few images, a net of a sixteenth of the width
+    ("conf/dataset/miniature.yaml", "classes", 3),
+    ("conf/dataset/miniature.yaml", "train_per_class", 6),
+    ("conf/dataset/miniature.yaml", "val_per_class", 2),
+    ("conf/model/quick.yaml", "width_divisor", 16),
+    ("conf/recipe/quick.yaml", "batch_size", 8),
+    ("conf/recipe/quick.yaml", "epochs", 2),
+]
+AUTHOR = {
+    "GIT_AUTHOR_NAME": "tester",
+    "GIT_AUTHOR_EMAIL": "tester@localhost",
+    "GIT_COMMITTER_NAME": "tester",
+    "GIT_COMMITTER_EMAIL": "tester@localhost",
+}
+
+
+class Checkout:
+    """A copy of the project in a git repository of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @classmethod
+    def new(cls, folder: Path) -> "Checkout":
+        """The project as it stands here, nothing of it run."""
+        made = cls(folder)
+        listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+        for name in subprocess.check_output(listed, cwd=ROOT, text=True).splitlines():
+            if (ROOT / name).exists() and name not in ("dvc.lock", "metrics.json"):
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / name, folder / name)
+        for change in TINY:
+            made.set(*change)
+        made.run("git", "init", "-q")
+        made.commit()
+        return made
+
+    @classmethod
+    def reproduced(cls, folder: Path) -> "Checkout":
+        """One with all stages run and committed: made by the first process that asks for it."""
+        folder.mkdir(exist_ok=True)
+        with folder.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if (folder / "dvc.lock").exists():
+                return cls(folder)
+            made = cls.new(folder)
+            said = made.run("dvc", "repro")
+            assert sorted(made.stages_run(said)) == sorted(STAGES)
+            made.commit()
+            return made
+
+    def copied(self, folder: Path) -> "Checkout":
+        """Another like it; links into DVC's cache are links into its own."""
+        subprocess.run(["cp", "-a", self.folder, folder], check=True)
+        return Checkout(folder)
+
+    def run(self, *command: str, fails: bool = False, **environment: str) -> str:
+        """What a command says; it must succeed, or fail where `fails`."""
+        ran = subprocess.run(
+            command,
+            cwd=self.folder,
+            env=self._environment() | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert (ran.returncode != 0) is fails, ran.stdout
+        return ran.stdout
+
+    def commit(self) -> None:
+        self.run("git", "add", "--all")
+        self.run("git", "commit", "-qm", "state")
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        text = (self.folder / name).read_text()
+        assert old in text, (name, old)
+        (self.folder / name).write_text(text.replace(old, new))
+
+    def set(self, name: str, key: str, value: object) -> None:
+        (old,) = re.findall(rf"^ *{key}: .*$", (self.folder / name).read_text(), re.MULTILINE)
+        self.edit(name, old, f"{old.partition(':')[0]}: {value}")
+
+    def start(self, *command: str, **environment: str) -> subprocess.Popen[str]:
+        """Begin a command, in a session of its own."""
+        pipe, together = subprocess.PIPE, subprocess.STDOUT
+        env = self._environment() | environment
+        return subprocess.Popen(
+            command, cwd=self.folder, env=env, stdout=pipe, stderr=together, text=True,
+            start_new_session=True,
+        )  # fmt: skip
+
+    def _environment(self) -> dict[str, str]:
+        bin_folder = str(Path(sys.executable).parent)
+        env = {k: v for k, v in os.environ.items() if k not in ("DVC_ROOT", "IMAGENET_ROOT")}
+        return env | AUTHOR | {"PATH": f"{bin_folder}{os.pathsep}{env['PATH']}"}
+
+    def outputs(self) -> dict[str, str]:
+        """All that was made, dvc.lock too, by the SHA-256 of each file."""
+        made = (path for path in (self.folder / "data").rglob("*") if path.is_file())
+        files = [*made, self.folder / "metrics.json", self.folder / "dvc.lock"]
+        return {
+            str(path.relative_to(self.folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in files
+        }
+
+    def stages_run(self, said: str) -> list[str]:
+        return re.findall(r"Running stage '(\w+)'", said)
+
+    def alexnet(self, *arguments: str, fails: bool = False) -> str:
+        """What the command line says, of this copy and not of the checkout that is installed."""
+        command = "python", "-m", "alexnet", *arguments
+        return self.run(*command, fails=fails, PYTHONPATH=str(self.folder / "src"))
