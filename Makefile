@@ -59,5 +59,5 @@ $(BENCH)/made: benchmarks/requirements.lock benchmarks/ffcv.lock | $(UV)
 	@touch $@
 
 .uv/bin/uv:
-	python3 -m venv .uv || { echo "error: this python3 has no venv; mend: apt install python3-venv" >&2; exit 1; }
+	python3 -m venv .uv || { echo "error: this python3 has no venv; fix: apt install python3-venv" >&2; exit 1; }
 	.uv/bin/pip install --quiet --require-hashes --requirement bootstrap.lock

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import torch
 
 from alexnet.dataset.shards import SIDE, Shards
-from alexnet.input.epoch import Chances, Choices, batch_parts, choose
+from alexnet.input.epoch import AugmentSettings, EpochPlan, batch_parts, plan_epoch
 from alexnet.input.loader import crops
 from alexnet.resize.shard_writer import RECORDS_A_SHARD, write_manifest, write_shard
 from benchmarks import CHECKOUT, ways
@@ -30,27 +30,27 @@ BATCH = 128
 CROP = 224
 OURS = "ours: readahead off, 32 records asked for ahead; checksums too"
 DEFAULT = "LMDB, its default mode"
-Mode = Callable[[Path, Choices], None]
+Mode = Callable[[Path, EpochPlan], None]
 
 
-def ours(folder: Path, choices: Choices) -> None:
+def ours(folder: Path, choices: EpochPlan) -> None:
     """The iterator of training in its first epoch."""
     shards = Shards(folder)
     for _ in crops(shards, choices, batch_parts(len(choices.order), BATCH), CROP, pin=False):
         pass
 
 
-def lmdb_default(folder: Path, choices: Choices) -> None:
+def lmdb_default(folder: Path, choices: EpochPlan) -> None:
     """One lookup and one copy a record; the kernel reads what it guesses will be wanted."""
     _lmdb(folder, choices, readahead=True)
 
 
-def lmdb_without_readahead(folder: Path, choices: Choices) -> None:
+def lmdb_without_readahead(folder: Path, choices: EpochPlan) -> None:
     """The same, page by page."""
     _lmdb(folder, choices, readahead=False)
 
 
-def _lmdb(folder: Path, choices: Choices, readahead: bool) -> None:
+def _lmdb(folder: Path, choices: EpochPlan, readahead: bool) -> None:
     files = sorted(folder.glob("*.lmdb"))
     options = {"subdir": False, "readonly": True, "lock": False, "readahead": readahead}
     cursors = [lmdb.open(str(file), **options).begin(buffers=True).cursor() for file in files]
@@ -63,7 +63,7 @@ def _lmdb(folder: Path, choices: Choices, readahead: bool) -> None:
         batch[n % BATCH] = pixels[top : top + CROP, left : left + CROP]
 
 
-def in_order(folder: Path, choices: Choices) -> None:
+def in_order(folder: Path, choices: EpochPlan) -> None:
     """As many bytes from the first file on: what the disk gives at best."""
     left = len(choices.order) * SIDE * SIDE * 3
     for path in sorted(folder.glob("*.lmdb")):
@@ -133,9 +133,9 @@ def _measure(name: str, folder: Path, images: int, turn: int) -> None:
         with path.open("rb") as file:
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
     count = len(np.load(folder / "labels.npy"))
-    whole = choose(turn, 0, count, Chances(crop=CROP))
+    whole = plan_epoch(turn, 0, count, AugmentSettings(crop=CROP))
     fields = ("order", "tops", "lefts", "mirrored", "alphas")
-    choices = Choices(*(getattr(whole, field)[:images] for field in fields))
+    choices = EpochPlan(*(getattr(whole, field)[:images] for field in fields))
     before, start = _bytes_read(), time.perf_counter()
     MODES[name](folder, choices)
     print(json.dumps([time.perf_counter() - start, _bytes_read() - before]))

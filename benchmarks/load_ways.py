@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from alexnet.dataset.shards import SIDE, Shards
-from alexnet.input.epoch import Chances, Choices, batch_parts, choose
+from alexnet.input.epoch import AugmentSettings, EpochPlan, batch_parts, plan_epoch
 from alexnet.input.loader import RING, crops
 from alexnet.resize.shard_writer import write_manifest, write_shard
 from benchmarks import ways
@@ -54,12 +54,12 @@ class Material:
             write_manifest(folder, labels, pixels, [shard | {"first": 0}], [])
         return folder
 
-    def choices(self, epoch: int, passes: int) -> Choices:
+    def choices(self, epoch: int, passes: int) -> EpochPlan:
         """As an epoch of a set so many times as large: each pass in an order of its own."""
-        chances = Chances(CROP, PLACES)
-        each = [choose(epoch, turn, len(self.photos), chances) for turn in range(passes)]
+        augmentation = AugmentSettings(CROP, PLACES)
+        each = [plan_epoch(epoch, turn, len(self.photos), augmentation) for turn in range(passes)]
         fields = ("order", "tops", "lefts", "mirrored", "alphas")
-        return Choices(*(torch.cat([getattr(one, field) for one in each]) for field in fields))
+        return EpochPlan(*(torch.cat([getattr(one, field) for one in each]) for field in fields))
 
     def buffers(self) -> list[Pixels]:
         """As many batches as our iterator reuses."""
@@ -100,7 +100,7 @@ def first_epoch(material: Material, passes: int) -> Epoch:
     return epoch
 
 
-def _gather(shards: Shards, choices: Choices, ring: list[Pixels]) -> None:
+def _gather(shards: Shards, choices: EpochPlan, ring: list[Pixels]) -> None:
     order, tops, lefts = (each.numpy() for each in (choices.order, choices.tops, choices.lefts))
     for n, part in enumerate(batch_parts(len(order), BATCH)):
         into = ring[n % RING][: part.stop - part.start]

@@ -70,7 +70,7 @@ def _source(most: int) -> tuple[str, list[bytes]]:
 def _of_folder(folder: Path, most: int) -> list[bytes]:
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
     if not paths:
-        raise SystemExit(f"error: {folder} holds no *.JPEG or *.jpg; mend: set ALEXNET_PHOTOS")
+        raise SystemExit(f"error: {folder} holds no *.JPEG or *.jpg; fix: set ALEXNET_PHOTOS")
     return [path.read_bytes() for path in spread(paths, most)]
 
 

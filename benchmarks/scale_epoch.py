@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from alexnet.dataset.shards import SIDE, Pixels, Shards
-from alexnet.input.epoch import Chances, batch_parts, choose
+from alexnet.input.epoch import AugmentSettings, batch_parts, plan_epoch
 from alexnet.input.loader import crops
 from alexnet.resize.shard_writer import RECORDS_A_SHARD, write_manifest, write_shard
 from benchmarks.growth import peak_memory
@@ -49,7 +49,7 @@ def opened(folder: Path) -> dict[str, float]:
 
 def make_epoch(folder: Path, images: int) -> None:
     """A split of so many images, of which only those of the first batches exist."""
-    order = choose(0, 0, images, Chances()).order[: BATCHES * BATCH].numpy()
+    order = plan_epoch(0, 0, images, AugmentSettings()).order[: BATCHES * BATCH].numpy()
     wanted: dict[int, list[int]] = {n: [] for n in range(-(-images // RECORDS_A_SHARD))}
     for record in sorted(order.tolist()):
         wanted[record // RECORDS_A_SHARD].append(record)
@@ -63,10 +63,10 @@ def begun(folder: Path) -> dict[str, float]:
     marks = [time.perf_counter()]
     shards = Shards(folder / "train")
     marks.append(time.perf_counter())
-    choices = choose(0, 0, images, Chances())
+    choices = plan_epoch(0, 0, images, AugmentSettings())
     marks.append(time.perf_counter())
     peak = peak_memory()
-    batches = crops(shards, choices, batch_parts(images, BATCH), Chances().crop, pin=False)
+    batches = crops(shards, choices, batch_parts(images, BATCH), AugmentSettings().crop, pin=False)
     next(batches)
     marks.append(time.perf_counter())
     opening, order, first = np.diff(marks)

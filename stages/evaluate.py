@@ -19,7 +19,7 @@ from alexnet.evaluate.result import errors_table, result_of, run_of, write_resul
 from alexnet.inference.ten_views import counts_of, predict
 from alexnet.launch.torchrun import Launch, launched
 from alexnet.model.precision import pick_autocast
-from alexnet.model.towers import Place
+from alexnet.model.towers import RankLayout
 from alexnet.model.weights import load_model
 from alexnet.runtime.files import replaced
 
@@ -33,7 +33,7 @@ def main(config: Config) -> None:
     launched(Launch(**how), partial(work, Path(config.data), Path(config.into)))
 
 
-def work(data: Path, into: Path, place: Place, device: torch.device) -> None:
+def work(data: Path, into: Path, place: RankLayout, device: torch.device) -> None:
     """What is done in each process."""
     net, moments, described = load_model(into / "train", place)
     index = load_index(data / "index")

@@ -18,7 +18,7 @@ from alexnet.dataset.shards import Shards
 from alexnet.launch.torchrun import Launch, held, launched
 from alexnet.model.alexnet import AlexNet, initialise
 from alexnet.model.description import input_rule
-from alexnet.model.towers import Place, part_of, whole_of
+from alexnet.model.towers import RankLayout, gather_rows, local_rows
 from alexnet.model.weights import init_from, save_model
 from alexnet.runtime.files import replaced
 from alexnet.runtime.scratch import fingerprint, sources
@@ -38,7 +38,7 @@ def main(config: Config) -> None:
     launched(Launch(**how), partial(work, config, steps))
 
 
-def work(config: Config, steps: int, place: Place, device: torch.device) -> None:
+def work(config: Config, steps: int, place: RankLayout, device: torch.device) -> None:
     """What is done in each process."""
     print(f"train: {usable_threads()}", flush=True)
     data = Path(config.data)
@@ -54,13 +54,13 @@ def work(config: Config, steps: int, place: Place, device: torch.device) -> None
     whole, net = AlexNet(**shape), AlexNet(**shape, place=place)
     initialise(whole, config.seed, std, bias)
     start = numbers["init_from"] and init_from(whole, Path(numbers["init_from"]))
-    net.load_state_dict(part_of(whole.state_dict(), place))
+    net.load_state_dict(local_rows(whole.state_dict(), place))
     net.to(device).to(memory_format=torch.channels_last)
     told = shape, std, bias, numbers, config.lr, config.seed, start
     mark = fingerprint(*told, *(data / name for name in INPUTS), *sources())
     with held("train", mark, place) as scratch:
         history = train(net, shards, val, moments, recipe, config.seed, scratch, steps)
-        whole.load_state_dict(whole_of(net.state_dict(), place))
+        whole.load_state_dict(gather_rows(net.state_dict(), place))
         if not place.first:
             return
         described = {

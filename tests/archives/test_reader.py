@@ -121,7 +121,7 @@ def test_a_row_of_no_archive_is_refused(root: Path, index: Index, field: str, va
     row = index.splits["train"][0].copy()
     reader.read_image(root, index.archives, row)
     row[field] = value
-    with pytest.raises(InputError, match=r"(ends inside|names archive).*mend: dvc repro -f index"):
+    with pytest.raises(InputError, match=r"(ends inside|names archive).*fix: dvc repro -f index"):
         reader.read_image(root, index.archives, row)
 
 
@@ -130,7 +130,7 @@ def test_a_name_that_no_file_can_have_is_refused(tmp_path: Path) -> None:
     index = read_index(root, "folder", 0, 0.5)
     row = index.splits["train"][0].copy()
     row["name"] = b"a\0b.jpg"
-    with pytest.raises(InputError, match="null byte; mend: dvc repro -f index"):
+    with pytest.raises(InputError, match="null byte; fix: dvc repro -f index"):
         reader.read_image(root, index.archives, row)
 
 
@@ -181,7 +181,7 @@ def test_hidden_files_are_no_classes_and_no_images(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_folders_are_refused(tmp_path: Path, files: dict[str, bytes], says: str) -> None:
-    with pytest.raises(InputError, match=f"{says}.*mend:"):
+    with pytest.raises(InputError, match=f"{says}.*fix:"):
         read_index(tree(tmp_path, files), "folder", 0, 0.5)
 
 

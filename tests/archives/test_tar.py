@@ -93,7 +93,7 @@ def test_every_cut_is_noticed(tmp_path: Path, images: dict[str, bytes]) -> None:
     end = len(whole.rstrip(b"\0"))
     for length in range(0, end, 61):
         path.write_bytes(whole[:length])
-        with pytest.raises(InputError, match=r"a\.tar is (damaged|cut short).*mend: download"):
+        with pytest.raises(InputError, match=r"a\.tar is (damaged|cut short).*fix: download"):
             stored_files(path)
     ends = [offset + -(-size // 512) * 512 for _, offset, size in _whole(path, whole)]
     for length in ends:  # between two members: nothing but the missing mark at the end tells

@@ -94,7 +94,7 @@ def test_photos_come_from_the_environment_and_odd_ones_are_left_out(
 
 def test_without_photos_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALEXNET_PHOTOS", str(tmp_path))
-    with pytest.raises(SystemExit, match="mend: set ALEXNET_PHOTOS"):
+    with pytest.raises(SystemExit, match="fix: set ALEXNET_PHOTOS"):
         photos.load(1)
 
 

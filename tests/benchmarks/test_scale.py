@@ -12,7 +12,7 @@ from benchmarks.scale_tars import BLOCK, headers, tar_bytes, write_tar
 from alexnet.archives.tar import stored_files
 from alexnet.dataset.index import load_index
 from alexnet.dataset.shards import Shards
-from alexnet.input.epoch import Chances, batch_parts, choose
+from alexnet.input.epoch import AugmentSettings, batch_parts, plan_epoch
 from alexnet.input.loader import crops
 
 
@@ -58,7 +58,7 @@ def test_an_epoch_begins_on_shards_of_which_few_exist(tmp_path: Path) -> None:
     shards = Shards(tmp_path / "train")
     assert len(shards) == images
     assert len(list((tmp_path / "train").glob("*.lmdb"))) < len(shards.manifest["shards"])
-    choices = choose(0, 0, images, Chances())
+    choices = plan_epoch(0, 0, images, AugmentSettings())
     batches = crops(shards, choices, batch_parts(images, 128), 224, pin=False)
     batch, _ = next(batches)
     assert np.asarray(batch).std() > 50  # pixels, and not an empty buffer

@@ -22,7 +22,7 @@ def test_verify(checkout: Checkout) -> None:
     mean.write_bytes(whole[:-1] + b"?")
     said = checkout.alexnet("verify", fails=True).splitlines()
     assert "mean_image.npy was changed" in said[0]
-    assert said[1].startswith("data/moments/mean_image.npy is not that of dvc.lock; mend: rm -rf ")
+    assert said[1].startswith("data/moments/mean_image.npy is not that of dvc.lock; fix: rm -rf ")
     assert said[-1] == "verify: 2 problems"
     checkout.run("dvc", "checkout", "--force", "dvc.yaml")
     said = checkout.alexnet("verify", "--md5", fails=True)
@@ -49,7 +49,7 @@ def test_doctor(checkout: Checkout, tmp_path: Path) -> None:
     assert "free disk" in said
     assert "problem" not in said
     said = checkout.alexnet("doctor", "dataset=folder", fails=True)
-    assert "raw/folder does not exist; mend: set IMAGENET_ROOT" in said
+    assert "raw/folder does not exist; fix: set IMAGENET_ROOT" in said
     assert "versions" in said  # it has gone on
     assert said.count("problem: ") == 1
     assert "Key 'nonsense' not in" in checkout.alexnet("doctor", "nonsense=1", fails=True)
@@ -64,7 +64,7 @@ def test_explain(checkout: Checkout) -> None:
     said = checkout.alexnet("explain", "top5_error", fails=True)
     checkout.run("git", "checkout", "--", "params.yaml")
     assert "; changed since: lr" in said
-    assert "not as it was: params.yaml; mend: dvc repro" in said
+    assert "not as it was: params.yaml; fix: dvc repro" in said
 
 
 def test_predict_says_of_a_photo_what_the_evaluation_said(
@@ -94,9 +94,9 @@ def test_predict_says_of_a_photo_what_the_evaluation_said(
         (
             "dataset: miniature",
             "dataset: ilsvrc2012",
-            "raw/ilsvrc2012 does not exist; mend: ",
+            "raw/ilsvrc2012 does not exist; fix: ",
         ),
-        ("executor: processes", "", "params.yaml lacks executor; mend: git checkout params.yaml"),
+        ("executor: processes", "", "params.yaml lacks executor; fix: git checkout params.yaml"),
         ("seed: 0", "sede: 0", "Key 'sede' not in 'Config'"),
         ("lr: 0.01", "lr: fast", "lr: Value 'fast' of type 'str' could not be converted to Float"),
     ],

@@ -24,7 +24,7 @@ Disk = namedtuple("Disk", "total used free")
 
 
 def problems(found: Iterable[Finding]) -> list[Finding]:
-    return [each for each in found if each.mend]
+    return [each for each in found if each.fix]
 
 
 def test_one_that_fails_keeps_none_from_the_next() -> None:
@@ -41,7 +41,7 @@ def test_one_that_fails_keeps_none_from_the_next() -> None:
         Finding("raw data", "it is cut", "download it"),
     ]
     assert "/nowhere/at all" in found[2].value
-    assert found[2].mend
+    assert found[2].fix
 
 
 def test_a_gpu_that_torch_cannot_use(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_a_gpu_that_torch_cannot_use(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     (tmp_path / "version").touch()
     (problem,) = problems(doctor.machine())
     assert "cannot use it" in problem.value
-    assert "CUDA" in problem.mend
+    assert "CUDA" in problem.fix
 
 
 def test_a_gpu_is_asked_for_by_torch_only_where_there_is_a_device_file(
@@ -127,9 +127,9 @@ def test_training_that_memory_cannot_hold(monkeypatch: pytest.MonkeyPatch) -> No
     assert found.value.startswith(
         "60,965,224 parameters for 1,000 classes, batches of 128: about 3.0 GB of"
     )
-    assert found.mend == ""
+    assert found.fix == ""
     (found,) = doctor.training({"maps": MAPS}, 512)
-    assert "batch_size" in found.mend
+    assert "batch_size" in found.fix
 
 
 def test_archives_that_are_no_longer_those_indexed(tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_archives_that_are_no_longer_those_indexed(tmp_path: Path) -> None:
     assert problems(doctor.drift(tmp_path, tmp_path)) == []
     (tmp_path / "train.tar").write_bytes(b"12")
     (problem,) = doctor.attempted("data/index", lambda: doctor.drift(tmp_path, tmp_path))
-    assert problem.mend == "dvc repro -f index"
+    assert problem.fix == "dvc repro -f index"
 
 
 def test_this_checkouts_configuration_can_be_trained() -> None:

@@ -1,4 +1,4 @@
-"""A real DVC pipeline, its outputs linked to its cache, harmed; and mended as the lines say."""
+"""A real DVC pipeline, its outputs linked to its cache, harmed; and fixed as the lines say."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ import pytest
 from dvc.repo import Repo
 
 from alexnet.cli.dvc_lock import Output, damage, outputs
-from alexnet.runtime.errors import InputError, made_anew
+from alexnet.runtime.errors import InputError, rebuild_command
 
 STAGES = """
 stages:
@@ -115,9 +115,9 @@ def test_harm_is_named_and_its_mend_mends(tmp_path: Path, link: str) -> None:
     named = ["index/classes.csv", "index/test.npy", "index/train.npy", "shards/train/manifest.json"]
     paths = [*(f"data/{name}" for name in named), "data/evaluate/predictions.csv", "metrics.json"]
     assert notes == []
-    assert [line.partition(" is not that of dvc.lock; mend: ")[0] for line in lines] == paths
+    assert [line.partition(" is not that of dvc.lock; fix: ")[0] for line in lines] == paths
     for path, line in zip(paths, lines, strict=True):
-        command = line.partition("; mend: ")[2]
+        command = line.partition("; fix: ")[2]
         assert command.startswith(f"rm -rf {root / path}")
         assert command.endswith("; dvc repro")
         run(root, command.removesuffix("; dvc repro"))
@@ -126,7 +126,7 @@ def test_harm_is_named_and_its_mend_mends(tmp_path: Path, link: str) -> None:
     for name, text in MADE.items():
         assert (root / ("" if name == "metrics.json" else "data") / name).read_text() == text
     rot(root / "data/index/train.npy")  # what a reader of it says
-    command = made_anew(root / "data/index/train.npy", "index")
+    command = rebuild_command(root / "data/index/train.npy", "index")
     again = "; dvc repro -f index"
     assert command.endswith(again)
     run(root, command.removesuffix(again).replace("$(dvc cache dir)", ".dvc/cache"))
@@ -213,7 +213,7 @@ def test_a_list_that_was_damaged_is_not_believed(root: Path) -> None:
 
 
 def test_no_pipeline_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"DVC says: .*mend: dvc repro"):
+    with pytest.raises(InputError, match=r"DVC says: .*fix: dvc repro"):
         outputs(tmp_path)
 
 

@@ -172,7 +172,7 @@ def test_doctor_names_the_command(root: Path) -> None:
     assert list(checkups.dvc_damage(root)) == []
     (root / "dvc.lock").write_bytes(b"")
     (found,) = checkups.dvc_damage(root)
-    assert (found.value, found.mend) == ("dvc.lock: empty", COMMAND)
+    assert (found.value, found.fix) == ("dvc.lock: empty", COMMAND)
 
 
 def test_the_command_repairs_and_imports_nothing_slow(root: Path) -> None:

@@ -109,7 +109,7 @@ def test_the_chain_goes_back_to_the_archives(made: Path) -> None:
 def test_other_metrics(made: Path) -> None:
     assert explain(made, "top5_error", None).because[0].holds
     assert explain(made, "images", None).told == "4"
-    with pytest.raises(InputError, match=r"no 'top9_error'; mend: choose one of top1_error, "):
+    with pytest.raises(InputError, match=r"no 'top9_error'; fix: choose one of top1_error, "):
         explain(made, "top9_error", None)
 
 
@@ -148,7 +148,7 @@ def test_what_has_changed_since_is_named(checkout: Path, change: str) -> None:
 
 
 def test_without_a_run_it_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"metrics.json cannot be read.*mend: dvc repro"):
+    with pytest.raises(InputError, match=r"metrics.json cannot be read.*fix: dvc repro"):
         explain(tmp_path, "top1_error", None)
     (tmp_path / "metrics.json").write_text('{"top1_error": 1.0}')
     with pytest.raises(InputError, match="DVC says"):

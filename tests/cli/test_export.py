@@ -17,7 +17,7 @@ from small_model import CLASSES, described, moments, small_model
 
 MEAN = torch.from_numpy(moments().mean_image)
 ORIGINAL = {  # the 2012 code's net, with all that is hard to export
-    "order1": "lrn_pool_relu",
+    "layer1_order": "lrn_pool_relu",
     "spatial_norm": {"k": 1.0, "size": 5, "alpha": 4e-5, "beta": 0.75},
 }
 
@@ -93,5 +93,5 @@ def test_a_missing_package_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(export_module, "find_spec", found)
     check_needed("pt2")
-    with pytest.raises(InputError, match=r'needs onnxscript; mend: pip install "alexnet\[onnx\]"'):
+    with pytest.raises(InputError, match=r'needs onnxscript; fix: pip install "alexnet\[onnx\]"'):
         check_needed("onnx")

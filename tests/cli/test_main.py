@@ -139,7 +139,7 @@ def test_predict_says_that_no_photo_was_named(
 ) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("\n"))
     assert alexnet("predict", "-") == 1
-    assert capsys.readouterr().err.startswith("error: no photo was named on stdin; mend: ")
+    assert capsys.readouterr().err.startswith("error: no photo was named on stdin; fix: ")
 
 
 def test_a_bad_model_is_one_line(
@@ -154,7 +154,7 @@ def test_a_bad_model_is_one_line(
         assert alexnet(*line) == 1
         said = capsys.readouterr().err
         assert said.startswith("error: ")
-        assert re.search(r"; mend: .*dvc repro", said)
+        assert re.search(r"; fix: .*dvc repro", said)
         assert said.count("\n") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
@@ -187,7 +187,7 @@ def test_pictures_that_cannot_be_written(
 ) -> None:
     (tmp_path / "file").touch()
     assert alexnet("inspect", "model", "--pictures", tmp_path / "file") == 1
-    assert "mend: name another folder" in capsys.readouterr().err
+    assert "fix: name another folder" in capsys.readouterr().err
 
 
 def test_export_names_what_it_wrote(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

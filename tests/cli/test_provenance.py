@@ -19,7 +19,7 @@ def test_a_chain_holds_where_each_link_does() -> None:
     assert WHOLE.whole
     assert not BROKEN.whole
     assert summary(WHOLE) == "every link is on disk as it was"
-    assert summary(BROKEN) == "not as it was: code; mend: dvc repro"
+    assert summary(BROKEN) == "not as it was: code; fix: dvc repro"
 
 
 def test_a_tree_counts_what_is_alike() -> None:

@@ -80,7 +80,7 @@ def test_what_does_not_go_together_is_one_line(
     told = described()
     told["synsets"] = told["synsets"][::-1]
     save_model(tmp_path, load_model(models[0])[0], moments(), told)
-    with pytest.raises(InputError, match="differ in their synsets; mend: name models"):
+    with pytest.raises(InputError, match="differ in their synsets; fix: name models"):
         load_voters([models[0], tmp_path], CPU)
     for synset in told["synsets"]:
         synset["devkit_id"] = 0

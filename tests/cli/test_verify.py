@@ -69,25 +69,25 @@ def of_another_mean(data: Path) -> None:
 HARMS: dict[str, tuple[Callable[[Path], None], list[str]]] = {
     "pixel": (
         lambda data: flipped(data / "shards/train/00001.lmdb", 400_000),
-        ["train/00001.lmdb: record 6 is damaged", "train/00001.lmdb: mend: find .*resize"],
+        ["train/00001.lmdb: record 6 is damaged", "train/00001.lmdb: fix: find .*resize"],
     ),
     "shard gone": (
         lambda data: (data / "shards/val/00000.lmdb").unlink(),
-        ["val/00000.lmdb is missing", "val/00000.lmdb: mend: "],
+        ["val/00000.lmdb is missing", "val/00000.lmdb: fix: "],
     ),
     "split gone": (
         lambda data: shutil.rmtree(data / "shards/val"),
-        ["val is not a whole split.*mend: dvc repro -f resize"],
+        ["val is not a whole split.*fix: dvc repro -f resize"],
     ),
     "labels": (with_another_label, ["val/labels.npy does not agree with data/index"]),
     "mean": (
         lambda data: flipped(data / "moments/mean_image.npy", 5000),
-        ["mean_image.npy was changed.*mend: .*dvc repro -f moments"],
+        ["mean_image.npy was changed.*fix: .*dvc repro -f moments"],
     ),
-    "moments edited": (of_another_mean, ["moments is not of these shards: moments.json; mend: "]),
+    "moments edited": (of_another_mean, ["moments is not of these shards: moments.json; fix: "]),
     "other moments": (
         of_other_images,
-        ["moments is not of these shards: moments.json; mend: .*dvc repro -f moments"],
+        ["moments is not of these shards: moments.json; fix: .*dvc repro -f moments"],
     ),
 }
 
@@ -113,7 +113,7 @@ def test_a_model_is_looked_at_too(tmp_path: Path) -> None:
     for other in (whole.replace('"lr": 0.01', '"lr": 0.1'), "{"):
         text.write_text(other)
         (line,) = verify_model(tmp_path / "train")
-        assert re.search("model.json .*mend: .*dvc repro -f train", line)
+        assert re.search("model.json .*fix: .*dvc repro -f train", line)
     flipped(tmp_path / "train/model.safetensors", -3000)
     (line,) = verify_model(tmp_path / "train")
     assert "changed after it was written" in line

@@ -74,7 +74,7 @@ def test_without_git_no_commit_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "[", "{}x", '[{"path": 1}]', '[{"path": "a", "commit": ""}]'])
 def test_a_damaged_file_is_one_line(checkout: Path, text: str) -> None:
     (checkout / COLLECTED).write_text(text)
-    with pytest.raises(InputError, match=r"results\.json cannot be read: .*; mend: git checkout"):
+    with pytest.raises(InputError, match=r"results\.json cannot be read: .*; fix: git checkout"):
         collected(checkout)
 
 

@@ -127,7 +127,7 @@ def test_only_what_is_between_the_markers_is_replaced(tmp_path: Path) -> None:
         table = comparison_markdown(rows)
         assert readme.read_text("utf-8") == f"# Über\n{BEGIN}\n{table}{END}\nafter\n"
     readme.write_text(f"{END}{BEGIN}")
-    with pytest.raises(InputError, match=r"README\.md lacks the lines .*; mend: put them"):
+    with pytest.raises(InputError, match=r"README\.md lacks the lines .*; fix: put them"):
         write_readme(readme, rows)
     assert readme.read_text() == f"{END}{BEGIN}"
 
@@ -138,7 +138,7 @@ def git(*command: str) -> str:
 
 
 def test_the_readme_is_not_stale(tmp_path: Path) -> None:
-    """Its table is what the committed results give; mend: alexnet compare --readme.
+    """Its table is what the committed results give; fix: alexnet compare --readme.
 
     Or what those on disk give, before they are committed: a run of one's own breaks nothing.
     """

@@ -78,7 +78,7 @@ def test_a_wrong_parameter_is_one_clear_line(copy: Path, override: str, says: st
     (line,) = ran.stderr.splitlines()
     assert line.startswith("error: ")
     assert says in line
-    assert "mend: " in line
+    assert "fix: " in line
     assert ran.stdout == ""
 
 
@@ -89,5 +89,5 @@ def test_help_and_the_composed_configuration_can_be_seen(copy: Path) -> None:
 
 
 def test_a_message_is_one_line() -> None:
-    assert str(InputError("what\n  where", "command")) == "what where; mend: command"
+    assert str(InputError("what\n  where", "command")) == "what where; fix: command"
     assert str(InputError("what")) == "what"

@@ -46,7 +46,7 @@ def test_rows_are_in_order_of_their_names() -> None:
     assert rows.tolist() == [(3, 4, 7, 2, b"a"), (3, 4, 5, 1, b"b")]
     assert rows_of([], 0, 0).dtype == ROW
     assert rows_of([(b"x" * 96, 0, 0)], 0, 0)["name"][0] == b"x" * 96
-    with pytest.raises(InputError, match="longer than 96 bytes; mend: shorten it"):
+    with pytest.raises(InputError, match="longer than 96 bytes; fix: shorten it"):
         rows_of([(b"a", 0, 0), (b"x" * 97, 0, 0)], 0, 0)
 
 
@@ -94,14 +94,14 @@ def test_saved_and_loaded(tmp_path: Path, index: Index, splits: list[str]) -> No
 
 @pytest.mark.parametrize("name", ["train.npy", "val.npy", "archives.json", "classes.csv"])
 def test_a_damaged_index_names_its_mend(tmp_path: Path, index: Index, name: str) -> None:
-    with pytest.raises(InputError, match=r"mend: .*dvc repro -f index"):
+    with pytest.raises(InputError, match=r"fix: .*dvc repro -f index"):
         load_index(tmp_path)
     save_index(index, tmp_path)
     (tmp_path / name).write_bytes(b"{")
-    with pytest.raises(InputError, match=r"mend: .*dvc repro -f index"):
+    with pytest.raises(InputError, match=r"fix: .*dvc repro -f index"):
         load_index(tmp_path)
     (tmp_path / name).unlink()
-    with pytest.raises(InputError, match=r"mend: .*dvc repro -f index"):
+    with pytest.raises(InputError, match=r"fix: .*dvc repro -f index"):
         load_index(tmp_path)
 
 
@@ -154,5 +154,5 @@ def test_no_damage_to_an_index_is_a_traceback(
     whole = (tmp_path / name).read_bytes()
     assert data(whole) != whole
     (tmp_path / name).write_bytes(data(whole))
-    with pytest.raises(InputError, match=r"holds no index.*mend: .*dvc repro -f index"):
+    with pytest.raises(InputError, match=r"holds no index.*fix: .*dvc repro -f index"):
         load_index(tmp_path)

@@ -92,7 +92,7 @@ def test_gathering_finds_damage_as_reading_does(tmp_path: Path, split: Shards) -
     shutil.copytree(split.folder, folder)
     _flip_a_pixel(folder / "00001.lmdb")
     harmed, corners = Shards(folder), np.zeros(8, np.int64)
-    with pytest.raises(InputError, match=r"00001.lmdb: record \d+ is damaged; mend: .*dvc repro"):
+    with pytest.raises(InputError, match=r"00001.lmdb: record \d+ is damaged; fix: .*dvc repro"):
         harmed.gather(np.arange(8, 16), corners, corners, np.zeros((8, 224, 224, 3), np.uint8))
 
 
@@ -175,7 +175,7 @@ def test_too_many_open_files_is_told_with_its_mend(
         raise OSError(24, "Too many open files")
 
     monkeypatch.setattr(shards.mmap, "mmap", refuse)
-    with pytest.raises(InputError, match=r"cannot be mapped: .*Too many open files; mend: ulimit"):
+    with pytest.raises(InputError, match=r"cannot be mapped: .*Too many open files; fix: ulimit"):
         Shards(split.folder).read(0)
 
 
@@ -265,7 +265,7 @@ def test_damage_is_one_clear_error(
     shutil.copytree(split.folder, folder)
     harm(folder / "00001.lmdb")
     harmed = Shards(folder)
-    with pytest.raises(InputError, match=f"00001.lmdb.*{says}.*mend: .*dvc repro -f resize"):
+    with pytest.raises(InputError, match=f"00001.lmdb.*{says}.*fix: .*dvc repro -f resize"):
         [harmed.read(record) for record in harmed.records.tolist()]
 
 

@@ -80,7 +80,7 @@ def test_members_of_other_images_are_refused(
     tmp_path: Path, other: dict[str, Any], says: str
 ) -> None:
     folders = [member(tmp_path / "a", 0), member(tmp_path / "b", 1, **other)]
-    with pytest.raises(InputError, match=f"a and .*b {says}; mend: average models that"):
+    with pytest.raises(InputError, match=f"a and .*b {says}; fix: average models that"):
         ensemble(folders, "5 CNNs")
 
 

@@ -36,7 +36,7 @@ def test_which_images_are_wrong_is_read_from_the_predictions(tmp_path: Path) -> 
 def test_what_holds_no_predictions_is_one_line(tmp_path: Path, text: str) -> None:
     path = tmp_path / "predictions.csv"
     path.write_text(text, encoding="latin1")
-    with pytest.raises(InputError, match=r"holds no predictions: .*; mend: dvc repro"):
+    with pytest.raises(InputError, match=r"holds no predictions: .*; fix: dvc repro"):
         read_wrong(path)
 
 

@@ -81,9 +81,7 @@ def test_the_split_never_looked_at_is_tested(tmp_path: Path, rows: Rows) -> None
     assert choose_split(tmp_path, both, described)[0] == "test"
     split, shards = choose_split(tmp_path, without, described)
     assert (split, shards.folder.name) == ("val", "val")
-    with pytest.raises(
-        InputError, match=r"shards/test is not of the images in .*; mend: dvc repro"
-    ):
+    with pytest.raises(InputError, match=r"shards/test is not of the images in .*; fix: dvc repro"):
         choose_split(tmp_path, Index({"test": rows[:3]}, [], SYNSETS), described)
     with pytest.raises(InputError, match="not trained on the classes of"):
         choose_split(tmp_path, both, {"synsets": described["synsets"][1:]})

@@ -70,7 +70,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 )
 def test_what_is_no_result_is_refused_in_a_line(tmp_path: Path, text: str) -> None:
     (tmp_path / "a.json").write_text(text)
-    with pytest.raises(InputError, match=r"a\.json is no result: .*; mend: dvc repro") as told:
+    with pytest.raises(InputError, match=r"a\.json is no result: .*; fix: dvc repro") as told:
         read_result(tmp_path / "a.json")
     assert "\n" not in str(told.value)
 

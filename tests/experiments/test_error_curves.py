@@ -14,7 +14,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 
 
 def test_no_runs_are_told_in_a_line(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="holds no runs; mend: dvc repro experiments/cifar10"):
+    with pytest.raises(InputError, match="holds no runs; fix: dvc repro experiments/cifar10"):
         read_errors(tmp_path)
 
 

@@ -276,7 +276,7 @@ KAGGLE_FIRST = f"{KAGGLE_IMAGES}/val/ILSVRC2012_val_00000001.JPEG"
         ("extracted", put("train/n1/x.JPEG", b""), "holds n1, not a class"),
         ("extracted", lose("meta.mat"), "ILSVRC2012_devkit_t12 cannot be read"),
         ("flat_val", lose("ground_truth"), "validation_ground_truth.txt is missing"),
-        ("flat_val", put("meta.mat", b"\xff" * 300), "cannot be read.*mend: download"),
+        ("flat_val", put("meta.mat", b"\xff" * 300), "cannot be read.*fix: download"),
         ("flat_val, caffe", lose("val.txt"), "val is flat and its ground truth is missing"),
         ("flat_val, caffe", put("val.txt", b"ILSVRC2012_val_00000001.JPEG 9\n"), "class '9'"),
         ("flat_val, caffe", put("val.txt", b"\xff\xfe 9\n"), "val.txt is not UTF-8"),
@@ -314,7 +314,7 @@ def test_what_is_not_whole_is_refused(
     with pytest.raises(InputError, match=says) as raised:
         read_index(root, "auto", 1, 0.5)
     assert "\n" not in str(raised.value)
-    assert "; mend: " in str(raised.value)
+    assert "; fix: " in str(raised.value)
 
 
 @pytest.mark.usefixtures("whole")
@@ -353,7 +353,7 @@ def test_an_image_in_another_class_of_val_is_refused(
 
 
 def test_what_no_layout_fits_says_what_is_there(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=f"{TRAIN_TAR} is missing.*there is nothing; mend: set IM"):
+    with pytest.raises(InputError, match=f"{TRAIN_TAR} is missing.*there is nothing; fix: set IM"):
         find_layout(tmp_path)
     written(tmp_path, {"a.jpg": b"", "b.jpg": b"", "c.jpg": b"", "d.jpg": b""})
     with pytest.raises(InputError, match=r"there is a\.jpg, b\.jpg, c\.jpg and 1 more"):
@@ -372,7 +372,7 @@ def test_what_cannot_be_read_by_offset_names_its_mend(
     tmp_path: Path, name: str, command: str
 ) -> None:
     written(tmp_path, {name: b"packed"})
-    with pytest.raises(InputError, match=f"{name}.*mend: {command}"):
+    with pytest.raises(InputError, match=f"{name}.*fix: {command}"):
         find_layout(tmp_path)
 
 

@@ -15,7 +15,7 @@ from alexnet.inference.ten_views import (
     view_probabilities,
 )
 from alexnet.model.alexnet import AlexNet, initialise
-from alexnet.model.towers import Place
+from alexnet.model.towers import RankLayout
 from alexnet.runtime.errors import InputError
 from images import Images, write_split
 
@@ -23,7 +23,7 @@ STD = dict.fromkeys(("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", 
 MEAN = 255 * torch.rand(256, 256, 3, generator=torch.Generator().manual_seed(1))
 
 
-def net_at(place: Place) -> AlexNet:
+def net_at(place: RankLayout) -> AlexNet:
     small = AlexNet(classes=7, width_divisor=16, place=place)
     initialise(small, 0, STD, dict.fromkeys(STD, 0.1))
     return small
@@ -31,7 +31,7 @@ def net_at(place: Place) -> AlexNet:
 
 @pytest.fixture(scope="module")
 def net() -> AlexNet:
-    return net_at(Place())
+    return net_at(RankLayout())
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def whole(net: AlexNet, split: Shards) -> Predictions:
 @torch.no_grad()
 def test_ten_views_are_a_loop_over_slices(images: Images) -> None:
     """The mean of the softmax outputs, never the softmax of the mean; in float64."""
-    net, mean = net_at(Place()).double().eval(), MEAN.double()
+    net, mean = net_at(RankLayout()).double().eval(), MEAN.double()
     ten, centre = view_probabilities(net, torch.tensor(images[:2]), mean)
     for n in (0, 1):
         centred = torch.tensor(images[n]).float() - mean
@@ -90,7 +90,7 @@ def test_the_parts_of_any_ranks_add_up_to_the_whole(
 
     Of three batches; a fourth part has none.
     """
-    found = [predict(net_at(Place(part=n, parts=parts)), split, MEAN, 7) for n in range(parts)]
+    found = [predict(net_at(RankLayout(part=n, parts=parts)), split, MEAN, 7) for n in range(parts)]
     for name in ("top", "top_probabilities", "centre_top", "probabilities"):
         assert torch.equal(sum(getattr(each, name) for each in found), getattr(whole, name)), name
         told = torch.stack([getattr(each, name).any(dim=1) for each in found])
@@ -119,18 +119,18 @@ def test_a_table_beyond_measure_is_not_kept(
 
 
 def test_labels_that_the_net_has_not_are_refused(images: Images, tmp_path: Path) -> None:
-    classes = net_at(Place()).classes
+    classes = net_at(RankLayout()).classes
     other = write_split(tmp_path / "other", images, [classes if n == 7 else 0 for n in range(20)])
     with pytest.raises(InputError, match=rf"images of label {classes}, and the net {classes} cl"):
-        predict(net_at(Place()), other, MEAN)
+        predict(net_at(RankLayout()), other, MEAN)
 
 
 def test_outputs_that_are_no_numbers_are_refused(split: Shards) -> None:
     """Sorted, they would come first and name a label."""
-    net = net_at(Place())
+    net = net_at(RankLayout())
     with torch.no_grad():
         net.fc8.bias[3] = torch.nan
-    with pytest.raises(InputError, match=r"gives no numbers; mend: dvc repro -f train"):
+    with pytest.raises(InputError, match=r"gives no numbers; fix: dvc repro -f train"):
         predict(net, split, MEAN)
 
 
@@ -138,7 +138,7 @@ def test_outputs_that_are_no_numbers_are_refused(split: Shards) -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_nothing_on_a_gpu_waits_for_it(whole: Predictions, split: Shards) -> None:
     """Between batches; the tables are fetched once. The loader's own events are not counted."""
-    net, device = net_at(Place()).cuda(), torch.device("cuda")
+    net, device = net_at(RankLayout()).cuda(), torch.device("cuda")
     found = predict(net, split, MEAN.to(device), 7)
     assert counts_of(found) == counts_of(whole)
     x = torch.zeros(2, 256, 256, 3, dtype=torch.uint8, device=device)

@@ -20,7 +20,7 @@ from alexnet.dataset.manifest import Integers
 from alexnet.dataset.shards import Shards
 from alexnet.inference.ten_views import centre_view, ten_views
 from alexnet.input.augment import augment, mean_crops
-from alexnet.input.epoch import Chances, Choices, batch_parts, choose
+from alexnet.input.epoch import AugmentSettings, EpochPlan, batch_parts, plan_epoch
 from alexnet.input.loader import AHEAD, crops, squares
 from alexnet.resize.shard_writer import write_manifest, write_shard
 from alexnet.runtime.errors import InputError
@@ -37,26 +37,26 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> tuple[Shards, Images]:
     return write_split(folder, images, list(range(100)), records=16), images
 
 
-def naive(images: Images, choices: Choices, part: slice, crop: int) -> list[Images]:
+def naive(images: Images, choices: EpochPlan, part: slice, crop: int) -> list[Images]:
     places = zip(choices.order[part], choices.tops[part], choices.lefts[part], strict=True)
     return [images[n, top : top + crop, left : left + crop] for n, top, left in places]
 
 
-# Choices
+# EpochPlan
 
 
 def test_each_image_once_an_epoch_in_another_order() -> None:
-    orders = [choose(0, epoch, 1000, Chances()).order for epoch in range(2)]
+    orders = [plan_epoch(0, epoch, 1000, AugmentSettings()).order for epoch in range(2)]
     assert all(order.sort().values.equal(torch.arange(1000)) for order in orders)
     assert not orders[0].equal(orders[1])
-    assert choose(0, 1, 1000, Chances()).order.equal(orders[1])
-    assert not choose(1, 1, 1000, Chances()).order.equal(orders[1])
+    assert plan_epoch(0, 1, 1000, AugmentSettings()).order.equal(orders[1])
+    assert not plan_epoch(1, 1, 1000, AugmentSettings()).order.equal(orders[1])
 
 
 @pytest.mark.parametrize(("crop", "offsets"), [(224, 32), (224, 33), (227, 30)])
 def test_choices_have_their_ranges(crop: int, offsets: int) -> None:
     """32 × 32 places, half of the images mirrored, α of standard deviation 0.1 (section 4.1)."""
-    choices = choose(0, 0, 50_000, Chances(crop, offsets))
+    choices = plan_epoch(0, 0, 50_000, AugmentSettings(crop, offsets))
     for places in (choices.tops, choices.lefts):
         counts = places.bincount()
         assert len(counts) == offsets
@@ -68,8 +68,8 @@ def test_choices_have_their_ranges(crop: int, offsets: int) -> None:
 
 
 def test_without_crops_reflections_and_shift() -> None:
-    chances = Chances(random_crops=False, reflections=False, alpha_std=0.0)
-    choices = choose(0, 0, 10, chances)
+    augmentation = AugmentSettings(random_crops=False, reflections=False, alpha_std=0.0)
+    choices = plan_epoch(0, 0, 10, augmentation)
     assert choices.tops.tolist() == choices.lefts.tolist() == [16] * 10
     assert not choices.mirrored.any()
     assert not choices.alphas.any()
@@ -77,7 +77,7 @@ def test_without_crops_reflections_and_shift() -> None:
 
 def test_crops_shared_by_32_as_in_the_2012_code() -> None:
     """One offset and one reflection for every 32 places in turn; colours are each image's own."""
-    shared, own = (choose(3, 1, 1000, Chances(shared_by=n)) for n in (32, 1))
+    shared, own = (plan_epoch(3, 1, 1000, AugmentSettings(images_per_crop=n)) for n in (32, 1))
     blocks = torch.arange(1000) // 32
     for field in ("tops", "lefts", "mirrored"):
         values = getattr(shared, field)
@@ -92,8 +92,8 @@ def test_crops_shared_by_32_as_in_the_2012_code() -> None:
 @pytest.mark.parametrize(("crop", "offsets"), [(224, 34), (227, 31), (257, 1), (0, 1), (224, 0)])
 def test_no_patch_leaves_the_image(crop: int, offsets: int) -> None:
     with pytest.raises(InputError, match="offsets"):
-        Chances(crop, offsets)
-    assert Chances(227, 30).crop + Chances(227, 30).offsets - 1 == 256
+        AugmentSettings(crop, offsets)
+    assert AugmentSettings(227, 30).crop + AugmentSettings(227, 30).crop_offsets - 1 == 256
 
 
 # Parts
@@ -123,7 +123,7 @@ def test_the_parts_of_all_ranks_are_the_batch(
 def test_crops_are_slices_of_the_records(
     split: Shards, images: Images, crop: int, offsets: int
 ) -> None:
-    choices = choose(5, 2, len(split), Chances(crop, offsets))
+    choices = plan_epoch(5, 2, len(split), AugmentSettings(crop, offsets))
     seen = []
     for batch, part in crops(split, choices, batch_parts(len(split), 6), crop, pin=False):
         seen.append(len(batch))
@@ -147,13 +147,13 @@ def test_the_same_epoch_for_any_ranks_batch_size_and_resume(
 ) -> None:
     """Each image once; whoever loads it, and from whichever step on, it is the same crop."""
     shards, images = many
-    chances = Chances(shared_by=32)
-    choices = choose(5, 2, 100, chances)
+    augmentation = AugmentSettings(images_per_crop=32)
+    choices = plan_epoch(5, 2, 100, augmentation)
     expected = np.array(naive(images, choices, slice(0, 100), 224))
     for first_step in range(0, -(-100 // size), 3):
         seen = []
         for rank in range(ranks):
-            again = choose(5, 2, 100, chances)
+            again = plan_epoch(5, 2, 100, augmentation)
             parts = batch_parts(100, size, first_step, rank, ranks)
             for batch, part in crops(shards, again, parts, 224, pin=False):
                 assert np.array_equal(batch, expected[part])
@@ -162,7 +162,7 @@ def test_the_same_epoch_for_any_ranks_batch_size_and_resume(
 
 
 def test_a_rank_without_images_gets_empty_batches(split: Shards) -> None:
-    choices = choose(0, 0, len(split), Chances())
+    choices = plan_epoch(0, 0, len(split), AugmentSettings())
     parts = batch_parts(len(split), 2, 0, 0, 3)
     lengths = [len(batch) for batch, _ in crops(split, choices, parts, 224, pin=False)]
     assert lengths == [0] * 10
@@ -173,14 +173,14 @@ def test_jpeg_records_come_in_batches_too(tmp_path: Path) -> None:
     written = write_shard(tmp_path / "00000.lmdb", enumerate(random_images(20)), "jpeg")
     write_manifest(tmp_path, np.zeros(20, np.int32), "jpeg", [written | {"first": 0}], [])
     shards = Shards(tmp_path)
-    choices = choose(1, 0, 20, Chances())
+    choices = plan_epoch(1, 0, 20, AugmentSettings())
     pictures = np.array([shards.read(record) for record in range(20)])
     for batch, part in crops(shards, choices, batch_parts(20, 8), 224, pin=False):
         assert np.array_equal(batch, naive(pictures, choices, part, 224))
 
 
 def test_a_crop_that_leaves_the_image_is_refused(split: Shards) -> None:
-    choices = choose(0, 0, len(split), Chances(224, 33))
+    choices = plan_epoch(0, 0, len(split), AugmentSettings(224, 33))
     with pytest.raises(ValueError, match="leaves the image"):
         list(crops(split, choices, batch_parts(len(split), 20), 227, pin=False))
 
@@ -189,7 +189,7 @@ def test_a_crop_that_leaves_the_image_is_refused(split: Shards) -> None:
 
 
 def epoch(many: tuple[Shards, Images], size: int = 8) -> Iterator[tuple[Tensor, slice]]:
-    choices = choose(0, 0, 100, Chances())
+    choices = plan_epoch(0, 0, 100, AugmentSettings())
     return crops(many[0], choices, batch_parts(100, size), 224, pin=False)
 
 
@@ -213,7 +213,7 @@ def filled(monkeypatch: pytest.MonkeyPatch) -> "Queue[None]":
 def test_a_batch_is_good_until_the_next_but_one_is_asked_for(
     many: tuple[Shards, Images], filled: "Queue[None]"
 ) -> None:
-    choices = choose(0, 0, 100, Chances())
+    choices = plan_epoch(0, 0, 100, AugmentSettings())
     last: list[tuple[Tensor, slice]] = []
     waited = 0
     for n, (batch, part) in enumerate(epoch(many)):
@@ -269,7 +269,7 @@ from pathlib import Path
 from alexnet.input.epoch import *
 from alexnet.input.loader import *
 shards = Shards(Path({str(many[0].folder)!r}))
-held = crops(shards, choose(0, 0, 100, Chances()), batch_parts(100, 8), 224, False)
+held = crops(shards, plan_epoch(0, 0, 100, AugmentSettings()), batch_parts(100, 8), 224, False)
 next(held)
 """
     done = subprocess.run(
@@ -282,14 +282,14 @@ def test_damage_reaches_the_consumer_as_that_very_error(tmp_path: Path) -> None:
     """After the whole batches before it, and once."""
     images = random_images(24)
     shards = write_split(tmp_path / "split", images, list(range(24)))
-    choices = choose(0, 0, 24, Chances())
+    choices = plan_epoch(0, 0, 24, AugmentSettings())
     record = int(choices.order[20])
     path = shards.folder / shards.manifest["shards"][record // 8]["file"]
     data = bytearray(path.read_bytes())
     data[data.index(images[record].tobytes()) + 5] ^= 1
     path.write_bytes(data)
     batches, seen = crops(shards, choices, batch_parts(24, 6), 224, pin=False), []
-    with pytest.raises(InputError, match=rf"{path.name}: record {record} is damaged; mend"):
+    with pytest.raises(InputError, match=rf"{path.name}: record {record} is damaged; fix"):
         seen.extend(part for _, part in batches)
     assert [part.stop for part in seen] == [6, 12, 18]
     assert list(batches) == []
@@ -316,7 +316,7 @@ def test_the_disk_is_asked_for_each_record_once_ahead_of_its_use(
         counts: list[int] = []
         asked.clear()
         assert sum(len(batch) for batch, _ in epoch(many, size)) == 100
-        assert asked == choose(0, 0, 100, Chances()).order.tolist()
+        assert asked == plan_epoch(0, 0, 100, AugmentSettings()).order.tolist()
     assert [lead for lead, _ in leads] == [expected for _, expected in leads]
 
 
@@ -324,7 +324,7 @@ def test_the_disk_is_asked_for_each_record_once_ahead_of_its_use(
 
 
 def test_augment_is_the_definition(split: Shards, images: Images) -> None:
-    choices = choose(5, 2, len(split), Chances())
+    choices = plan_epoch(5, 2, len(split), AugmentSettings())
     mean, shifts = torch.rand(256, 256, 3) * 255, torch.randn(20, 3) * 10
     ((batch, _),) = crops(split, choices, [slice(0, 20)], 224, pin=False)
     means = mean_crops(mean, choices.tops, choices.lefts, 224)

@@ -7,7 +7,7 @@ import torch
 
 from alexnet.dataset.moments import load_moments
 from alexnet.dataset.shards import Shards
-from alexnet.input.epoch import choose
+from alexnet.input.epoch import plan_epoch
 from alexnet.moments.pca import save_moments
 from alexnet.moments.sums import sums_of
 from alexnet.train.inputs import Feed, inputs
@@ -27,7 +27,7 @@ def test_one_image_from_record_to_network_input(
     x = torch.cat([x for x, _ in batches])[PLACE].numpy()
     label = int(torch.cat([labels for _, labels in batches])[PLACE])
 
-    choices = choose(SEED, EPOCH, len(split), RECIPE.chances)
+    choices = plan_epoch(SEED, EPOCH, len(split), RECIPE.augmentation)
     record, top, left = (int(c[PLACE]) for c in (choices.order, choices.tops, choices.lefts))
     crop = images[record][top : top + 224, left : left + 224].astype(np.float64)
     mean = np.stack(images).mean(axis=0)[top : top + 224, left : left + 224]

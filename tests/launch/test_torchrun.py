@@ -22,7 +22,7 @@ from alexnet.inference.ten_views import counts_of, predict
 from alexnet.launch import torchrun
 from alexnet.launch.gpus import pick_device
 from alexnet.launch.torchrun import Launch, launched
-from alexnet.model.towers import ALONE
+from alexnet.model.towers import SINGLE_PROCESS
 from alexnet.model.weights import load, load_model
 from alexnet.moments.pca import save_moments
 from alexnet.moments.sums import sums_of
@@ -56,14 +56,14 @@ def test_contradictions_are_refused(numbers: dict[str, Any], says: str) -> None:
 
 def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    with pytest.raises(InputError, match=r"processes is 2, and there are 1 GPUs; mend: .*=cpu"):
+    with pytest.raises(InputError, match=r"processes is 2, and there are 1 GPUs; fix: .*=cpu"):
         torchrun._start(Launch(processes=2))
 
 
 def test_one_process_is_this_one() -> None:
     seen: list[Any] = []
     launched(Launch(device="cpu"), lambda *place: seen.append(place))
-    assert seen == [(ALONE, pick_device("cpu"))]
+    assert seen == [(SINGLE_PROCESS, pick_device("cpu"))]
 
 
 def test_deterministic_is_passed_on() -> None:
@@ -257,7 +257,7 @@ def test_a_rank_lost_for_good_is_told_in_a_line(stage: Stage) -> None:
     os.kill(int(ranks[1]), signal.SIGKILL)
     _, wrong = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
-    assert wrong.startswith("error: rank 1 was killed by SIGKILL; mend: run again")
+    assert wrong.startswith("error: rank 1 was killed by SIGKILL; fix: run again")
     assert wrong.count("\n") == 1
 
 

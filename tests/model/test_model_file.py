@@ -15,7 +15,7 @@ import xxhash
 
 from alexnet.model.alexnet import AlexNet
 from alexnet.model.model_file import MODEL, SEAL, as_text, read_model
-from alexnet.model.towers import Place
+from alexnet.model.towers import RankLayout
 from alexnet.model.weights import init_from, load, load_model, save_model
 from alexnet.runtime.errors import InputError
 from small_model import (
@@ -75,7 +75,7 @@ def test_the_seal_is_of_names_shapes_torchs_dtypes_and_bytes(written: Path) -> N
 
 def test_a_tower_gets_its_own_part(written: Path) -> None:
     whole, *_ = load_model(written)
-    part, *_ = load_model(written, Place(tower=1, towers=2))
+    part, *_ = load_model(written, RankLayout(tower=1, towers=2))
     assert torch.equal(part.conv2.weight, whole.conv2.weight[8:])
 
 

@@ -11,7 +11,7 @@ CPU = torch.device("cpu")
 
 
 def test_a_device_that_is_not_there_is_told_in_a_line() -> None:
-    with pytest.raises(InputError, match=r"launcher.device: warp: .*; mend: launcher.device=auto"):
+    with pytest.raises(InputError, match=r"launcher.device: warp: .*; fix: launcher.device=auto"):
         pick_device("warp")
     assert pick_device("cpu") == CPU
 

@@ -24,7 +24,14 @@ from alexnet.inference.ten_views import centre_errors, predict
 from alexnet.model import alexnet
 from alexnet.model.alexnet import AlexNet, initialise, layers_of
 from alexnet.model.layer_shapes import LAYERS, LRN
-from alexnet.model.towers import ALONE, Place, joined, part_of, place_here, whole_of
+from alexnet.model.towers import (
+    SINGLE_PROCESS,
+    RankLayout,
+    gather_rows,
+    joined,
+    local_rows,
+    rank_layout,
+)
 from alexnet.moments.pca import save_moments
 from alexnet.moments.sums import sums_of
 from alexnet.runtime.errors import InputError
@@ -68,7 +75,7 @@ def _rank(
     dist.init_process_group("gloo", init_method=store, rank=rank, world_size=count)
     try:
         with redirect_stdout(io.StringIO()):
-            return job(place_here(towers, "cpu"), *args)
+            return job(rank_layout(towers, "cpu"), *args)
     finally:
         dist.destroy_process_group()
 
@@ -83,16 +90,16 @@ def data(images: Images, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def net_of(place: Place, dtype: torch.dtype = torch.float32, **shape: Any) -> AlexNet:
+def net_of(place: RankLayout, dtype: torch.dtype = torch.float32, **shape: Any) -> AlexNet:
     """A sixteenth as wide; the same weights anywhere."""
     whole = AlexNet(CLASSES, 16, **shape)
     initialise(whole, 0, STD, dict.fromkeys(LAYERS, 0.1))
     net = AlexNet(CLASSES, 16, **shape, place=place)
-    net.load_state_dict(part_of(whole.state_dict(), place))
+    net.load_state_dict(local_rows(whole.state_dict(), place))
     return net.to(dtype).to(memory_format=torch.channels_last)
 
 
-def run_of(place: Place, data: Path, dtype: torch.dtype = torch.float32) -> loop._Run:
+def run_of(place: RankLayout, data: Path, dtype: torch.dtype = torch.float32) -> loop._Run:
     recipe = replace(RECIPE, batch_size=BATCH)
     feed = Feed.of(Shards(data / "train"), load_moments(data / "moments"), recipe, 0, CPU)
     return loop._Run.of(net_of(place, dtype), feed)
@@ -111,7 +118,9 @@ def off(found: Tensors, wanted: Tensors) -> float:
 # -- joining ---------------------------------------------------------------------------------------
 
 
-def joins(place: Place, dtype: torch.dtype, alike: bool, shape: list[int]) -> tuple[Tensor, ...]:
+def joins(
+    place: RankLayout, dtype: torch.dtype, alike: bool, shape: list[int]
+) -> tuple[Tensor, ...]:
     """What this tower puts in, what comes out, and its gradient, where its own share of the loss
     multiplies what comes out by 1 or 2.
     """
@@ -164,7 +173,9 @@ def outputs_of(net: AlexNet, x: Tensor) -> Tensors:
     return dict(outputs)
 
 
-def one_step(place: Place, dtype: torch.dtype, shape: dict[str, Any]) -> tuple[Tensors, Tensors]:
+def one_step(
+    place: RankLayout, dtype: torch.dtype, shape: dict[str, Any]
+) -> tuple[Tensors, Tensors]:
     """What each layer here says; gradients of the whole net."""
     net = net_of(place, dtype, **shape)
     outputs = outputs_of(net, photos(4).to(dtype))
@@ -172,14 +183,14 @@ def one_step(place: Place, dtype: torch.dtype, shape: dict[str, Any]) -> tuple[T
     loss = F.cross_entropy(net(photos(4).to(dtype), masks), torch.arange(4))
     names, weights = zip(*net.named_parameters(), strict=True)
     gradients = dict(zip(names, torch.autograd.grad(loss, weights), strict=True))
-    return outputs, whole_of(gradients, place)
+    return outputs, gather_rows(gradients, place)
 
 
 SHAPES: list[dict[str, Any]] = [
     {},
     {"maps": {"conv1": 96, "conv2": 256, "conv3": 384, "conv4": 384, "conv5": 256, "conv6": 256}},
     {
-        "order1": "lrn_pool_relu",
+        "layer1_order": "lrn_pool_relu",
         "spatial_norm": {"k": 1.0, "size": 3, "alpha": 1e-3, "beta": 0.75},
         "dropout_form": "inverted",
         "neurons": 4096 - 16,  # 255 here: the towers' shares differ
@@ -192,7 +203,7 @@ def in_turn(dtype: torch.dtype, shape: dict[str, Any], patch: pytest.MonkeyPatch
     box: list[Any] = [None, None]
     both_are_there = Barrier(2)
 
-    def handed(x: Tensor, place: Place, whole: int, alike: bool = False) -> Tensor:
+    def handed(x: Tensor, place: RankLayout, whole: int, alike: bool = False) -> Tensor:
         box[place.tower] = x
         both_are_there.wait()
         out = torch.cat(box, dim=1)
@@ -200,7 +211,7 @@ def in_turn(dtype: torch.dtype, shape: dict[str, Any], patch: pytest.MonkeyPatch
         return out
 
     patch.setattr(alexnet, "joined", handed)
-    nets = [net_of(Place(tower, 2), dtype, **shape) for tower in (0, 1)]
+    nets = [net_of(RankLayout(tower, 2), dtype, **shape) for tower in (0, 1)]
     with ThreadPoolExecutor(2) as pool:
         return list(pool.map(partial(outputs_of, x=photos(4).to(dtype)), nets))
 
@@ -218,7 +229,7 @@ def test_forward_and_backward(
 
     (Which a library may choose anew for half the maps: here for conv4 and what follows it.)
     """
-    outputs, gradients = one_step(ALONE, dtype, shape)
+    outputs, gradients = one_step(SINGLE_PROCESS, dtype, shape)
     towers = ranks(2, 2, one_step, dtype, shape)
     for (found, summed), turn in zip(towers, in_turn(dtype, shape, monkeypatch), strict=True):
         assert all(torch.equal(found[name], turn[name]) for name in turn)
@@ -234,7 +245,7 @@ def test_before_conv3_a_tower_knows_nothing_of_the_other(ranks: Ranks) -> None:
         assert torch.equal(as_it_was, changed) is same, name
 
 
-def disturbed(place: Place, by: float, layer: str) -> Tensor:
+def disturbed(place: RankLayout, by: float, layer: str) -> Tensor:
     net = net_of(place)
     if place.tower:
         for changed in (net.conv1, net.conv2):
@@ -244,13 +255,13 @@ def disturbed(place: Place, by: float, layer: str) -> Tensor:
 
 def test_bf16(ranks: Ranks) -> None:
     """Autocast: activations travel in bf16; what they differ by is its rounding."""
-    whole = bf16_logits(ALONE)
+    whole = bf16_logits(SINGLE_PROCESS)
     first, second = ranks(2, 2, bf16_logits)
     assert torch.equal(first, second)
     assert off({"": first}, {"": whole}) < 2**-6
 
 
-def bf16_logits(place: Place) -> Tensor:
+def bf16_logits(place: RankLayout) -> Tensor:
     with torch.autocast("cpu", torch.bfloat16):
         return net_of(place)(photos(4)).float().detach()
 
@@ -258,7 +269,9 @@ def bf16_logits(place: Place) -> Tensor:
 # -- ten steps -------------------------------------------------------------------------------------
 
 
-def ten_steps(place: Place, data: Path, dtype: torch.dtype) -> tuple[Tensors, Tensors, list[float]]:
+def ten_steps(
+    place: RankLayout, data: Path, dtype: torch.dtype
+) -> tuple[Tensors, Tensors, list[float]]:
     """Weights here, weights and velocities of the whole net, the losses: an epoch and a half."""
     run, losses = run_of(place, data, dtype), []
     groups = groups_of(run.net, run.recipe, 0, 0.003)
@@ -270,7 +283,7 @@ def ten_steps(place: Place, data: Path, dtype: torch.dtype) -> tuple[Tensors, Te
                 losses.append(float(loss))
     weights = {name: weight.detach() for name, weight in run.net.state_dict().items()}
     moving = {f"velocity.{name}": velocity for name, velocity in run.velocities.items()}
-    return weights, whole_of(weights | moving, place), losses
+    return weights, gather_rows(weights | moving, place), losses
 
 
 def turned(found: Tensors, wanted: Tensors) -> float:
@@ -312,7 +325,9 @@ def test_ten_steps_in_float32(
 
 @pytest.fixture(scope="module")
 def alone(data: Path) -> Steps:
-    return {dtype: ten_steps(ALONE, data, dtype) for dtype in (torch.float64, torch.float32)}
+    return {
+        dtype: ten_steps(SINGLE_PROCESS, data, dtype) for dtype in (torch.float64, torch.float32)
+    }
 
 
 # -- data ------------------------------------------------------------------------------------------
@@ -321,8 +336,8 @@ def alone(data: Path) -> Steps:
 @pytest.mark.parametrize("parts", [2, 3, 4])
 def test_a_batch_is_the_same_however_many_share_it(data: Path, parts: int) -> None:
     """Images, crops, reflections, colours and labels, the last and smaller batch too."""
-    feed = run_of(ALONE, data).feed
-    places = [Place(part=part, parts=parts) for part in range(parts)]
+    feed = run_of(SINGLE_PROCESS, data).feed
+    places = [RankLayout(part=part, parts=parts) for part in range(parts)]
     shared = [inputs(feed, 1, 0, place) for place in places]
     for (x, labels), *each in zip(inputs(feed, 1, 0), *shared, strict=True):
         assert torch.equal(torch.cat([images for images, _ in each]), x)
@@ -338,7 +353,7 @@ def test_dropout_is_the_same_wherever_a_neuron_is() -> None:
             assert torch.equal(part, mask[rows, columns])
 
 
-def lonely_steps(place: Place, data: Path) -> tuple[Tensors, list[float]]:
+def lonely_steps(place: RankLayout, data: Path) -> tuple[Tensors, list[float]]:
     """Batches of 19 and of 1 image: one part has none of the last."""
     run, losses = run_of(place, data), []
     recipe = replace(run.recipe, batch_size=19)
@@ -346,25 +361,25 @@ def lonely_steps(place: Place, data: Path) -> tuple[Tensors, list[float]]:
     groups = groups_of(run.net, recipe, 0, 0.003)
     for images, (x, labels) in zip((19, 1), inputs(run.feed, 0, 0, place), strict=True):
         losses.append(float(loop._step(run, groups, x, labels, images, len(losses))))
-    return whole_of(run.net.state_dict(), place), losses
+    return gather_rows(run.net.state_dict(), place), losses
 
 
 def test_a_part_without_images(ranks: Ranks, data: Path) -> None:
-    whole, losses = lonely_steps(ALONE, data)
+    whole, losses = lonely_steps(SINGLE_PROCESS, data)
     for count, towers in ((2, 1), (4, 2)):
         for found, told in ranks(count, towers, lonely_steps, data):
             assert turned(found, whole) < 1e-3
             assert told == pytest.approx(losses, rel=1e-5)
 
 
-def errors_of(place: Place, data: Path) -> dict[str, float]:
+def errors_of(place: RankLayout, data: Path) -> dict[str, float]:
     mean = torch.from_numpy(load_moments(data / "moments").mean_image)
     batch = 6  # four batches of the 20 images
     return centre_errors(net_of(place), Shards(data / "train"), mean, batch)
 
 
 def test_validation_is_the_same_on_all_ranks(ranks: Ranks, data: Path) -> None:
-    alone = errors_of(ALONE, data)
+    alone = errors_of(SINGLE_PROCESS, data)
     assert ranks(2, 1, errors_of, data) == [alone] * 2
     assert ranks(3, 1, errors_of, data) == [alone] * 3
     shared = ranks(4, 2, errors_of, data)
@@ -372,7 +387,7 @@ def test_validation_is_the_same_on_all_ranks(ranks: Ranks, data: Path) -> None:
     assert shared[0] == pytest.approx(alone, rel=1e-6)
 
 
-def predictions_of(place: Place, data: Path) -> Tensors:
+def predictions_of(place: RankLayout, data: Path) -> Tensors:
     mean = torch.from_numpy(load_moments(data / "moments").mean_image).double()
     found = predict(net_of(place, torch.float64), Shards(data / "train"), mean, 6)
     return {name: t for name, t in vars(found).items() if t is not None}
@@ -380,7 +395,7 @@ def predictions_of(place: Place, data: Path) -> Tensors:
 
 def test_predictions_are_the_same_on_all_ranks(ranks: Ranks, data: Path) -> None:
     """In float64: parts of the batch give the bits of one process, towers its numbers."""
-    alone = predictions_of(ALONE, data)
+    alone = predictions_of(SINGLE_PROCESS, data)
     for count, towers in ((3, 1), (4, 2)):
         for found in ranks(count, towers, predictions_of, data):
             assert found.keys() == alone.keys()
@@ -395,22 +410,22 @@ def test_predictions_are_the_same_on_all_ranks(ranks: Ranks, data: Path) -> None
 
 def test_parts_make_the_whole() -> None:
     """Every tensor of the net, cut along its first dimension, the fifth class in tower 1."""
-    whole = net_of(ALONE).state_dict()
-    one, two = (part_of(whole, Place(tower, 2)) for tower in (0, 1))
+    whole = net_of(SINGLE_PROCESS).state_dict()
+    one, two = (local_rows(whole, RankLayout(tower, 2)) for tower in (0, 1))
     assert all(torch.equal(torch.cat([one[name], two[name]]), whole[name]) for name in whole)
     assert [len(part["fc8.bias"]) for part in (one, two)] == [3, 2]
-    shapes = {name: t.shape for name, t in net_of(Place(1, 2)).state_dict().items()}
+    shapes = {name: t.shape for name, t in net_of(RankLayout(1, 2)).state_dict().items()}
     assert shapes == {name: t.shape for name, t in two.items()}
 
 
-def trained(place: Place, data: Path, folder: Path, epochs: int) -> Tensors:
+def trained(place: RankLayout, data: Path, folder: Path, epochs: int) -> Tensors:
     shards, recipe = Shards(data / "train"), replace(RECIPE, epochs=epochs, batch_size=BATCH)
     net = net_of(place)
     loop.train(net, shards, shards, load_moments(data / "moments"), recipe, 0, folder, 2)
-    return whole_of(net.state_dict(), place)
+    return gather_rows(net.state_dict(), place)
 
 
-def saved_again(place: Place, data: Path, folder: Path, to: Path) -> None:
+def saved_again(place: RankLayout, data: Path, folder: Path, to: Path) -> None:
     run = run_of(place, data)
     how = run.net, run.velocities, run.loss
     save(to, *how, resume(folder, *how, Position(0, 0, 0, RECIPE.schedule, [])))
@@ -420,7 +435,7 @@ def saved_again(place: Place, data: Path, folder: Path, to: Path) -> None:
 def straight(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Tensors]:
     """A folder with the checkpoint of a run of three epochs in one process, and its weights."""
     folder = tmp_path_factory.mktemp("straight")
-    return folder, trained(ALONE, data, folder, 3)
+    return folder, trained(SINGLE_PROCESS, data, folder, 3)
 
 
 @pytest.mark.parametrize(("count", "towers"), LAYOUTS)
@@ -448,13 +463,13 @@ def test_one_process_goes_on_where_two_towers_stopped_and_they_where_it_did(
     by_two.mkdir()
     by_one.mkdir()
     ranks(2, 2, trained, data, by_two, 1)
-    assert turned(trained(ALONE, data, by_two, 3), whole) < 0.01
-    trained(ALONE, data, by_one, 1)
+    assert turned(trained(SINGLE_PROCESS, data, by_two, 3), whole) < 0.01
+    trained(SINGLE_PROCESS, data, by_one, 1)
     for found in ranks(2, 2, trained, data, by_one, 3):
         assert turned(found, whole) < 0.01
 
 
-def seen_checkpoints(place: Place, data: Path, folder: Path, name: str) -> str:
+def seen_checkpoints(place: RankLayout, data: Path, folder: Path, name: str) -> str:
     try:
         trained(place, data, folder / str(place.tower) / name, 1)
     except InputError as error:
@@ -474,6 +489,6 @@ def test_ranks_that_find_different_checkpoints_stop(
 
 def test_a_net_that_cannot_be_cut_is_refused() -> None:
     with pytest.raises(InputError, match=r"model.towers is 1: the net cannot be cut in 2"):
-        AlexNet(CLASSES, 16, towers=1, place=Place(0, 2))
+        AlexNet(CLASSES, 16, towers=1, place=RankLayout(0, 2))
     with pytest.raises(InputError, match="across_towers mixes maps"):
-        AlexNet(CLASSES, 16, lrn=LRN | {"across_towers": True}, place=Place(0, 2))
+        AlexNet(CLASSES, 16, lrn=LRN | {"across_towers": True}, place=RankLayout(0, 2))

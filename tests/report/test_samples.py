@@ -9,7 +9,7 @@ import pytest
 
 from alexnet.dataset.index import ROW, Index, Synset
 from alexnet.dataset.shards import Shards
-from alexnet.input.epoch import Chances, choose
+from alexnet.input.epoch import AugmentSettings, plan_epoch
 from alexnet.report import samples
 from alexnet.resize.shard_writer import write_manifest
 from images import random_images, write_split
@@ -132,11 +132,28 @@ def test_neighbours_are_those_of_the_file_in_its_order(
 
 
 def test_draws_are_those_of_training(tmp_path: Path) -> None:
-    recipe = {"batch_size": 8, "epochs": 4, "momentum": 0.9, "weight_decay": 0.0005, "bias_lr": 1}
-    recipe |= {"bias_decay": True, "plateau": None, "multistep": [2], "dexp": None, "offsets": 33}
-    recipe |= {"random_crops": True, "shared_by": 32, "reflections": True, "alpha_std": 0.1}
+    recipe = {
+        "batch_size": 8,
+        "epochs": 4,
+        "momentum": 0.9,
+        "weight_decay": 0.0005,
+        "bias_lr_multiplier": 1,
+    }
+    recipe |= {
+        "bias_decay": True,
+        "plateau": None,
+        "multistep": [2],
+        "dexp": None,
+        "crop_offsets": 33,
+    }
+    recipe |= {"random_crops": True, "images_per_crop": 32, "reflections": True, "alpha_std": 0.1}
     recipe |= {"mean_under_crop": True, "colour_scale": "sqrt_eigenvalue", "colour_until": None}
-    recipe |= {"input_divisor": 1.0, "frozen_from": {}, "layer_lr": {}, "shuffled_labels": False}
+    recipe |= {
+        "input_divisor": 1.0,
+        "frozen_from": {},
+        "layer_lr_multiplier": {},
+        "shuffled_labels": False,
+    }
     recipe |= {"precision": "auto"}
     model = {"recipe": recipe, "lr": 0.01, "seed": 7, "net": {"crop": 224}}
     values = np.array([9000.0, 1600.0, 400.0], np.float32)
@@ -146,7 +163,7 @@ def test_draws_are_those_of_training(tmp_path: Path) -> None:
     assert len(draws.tops) == len(draws.lefts) == len(draws.shifts) == 4
     assert len(set(zip(draws.tops.tolist(), draws.lefts.tolist(), strict=True))) > 1
     for epoch in range(4):
-        chosen = choose(7, epoch, 50, Chances(offsets=33, shared_by=32))
+        chosen = plan_epoch(7, epoch, 50, AugmentSettings(crop_offsets=33, images_per_crop=32))
         assert (draws.tops[epoch], draws.lefts[epoch]) == (chosen.tops[0], chosen.lefts[0])
         shift = sum(
             float(chosen.alphas[0, axis]) * values[axis] ** 0.5 * axes[axis].astype(float)

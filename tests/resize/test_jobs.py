@@ -78,10 +78,10 @@ def test_an_index_that_took_the_place_of_the_one_that_was_read_is_refused(
     other = index.splits | {"train": index.splits["train"][::-1]}
     (tmp_path / "index").mkdir()
     save_index(replace(index, splits=other), tmp_path / "index")
-    with pytest.raises(InputError, match=r"index was replaced while it was read; mend: dvc repro"):
+    with pytest.raises(InputError, match=r"index was replaced while it was read; fix: dvc repro"):
         resize_shard(replace(job, index=tmp_path / "index"))
     assert not job.path.exists()
-    with pytest.raises(InputError, match=r"gone holds no index: .*mend: "):
+    with pytest.raises(InputError, match=r"gone holds no index: .*fix: "):
         resize_shard(replace(job, index=tmp_path / "gone"))
 
 
@@ -174,7 +174,7 @@ def test_a_disk_too_small_is_told_before_work_begins(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=2_000_000))
-    with pytest.raises(InputError, match=r"0.00 GB to write, 0.00 GB free; mend: free the disk"):
+    with pytest.raises(InputError, match=r"0.00 GB to write, 0.00 GB free; fix: free the disk"):
         prepared(root, tmp_path, ThreadPoolExecutor(1))
     assert not list((tmp_path / "shards/train").iterdir())
 

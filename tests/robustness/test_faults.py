@@ -95,7 +95,7 @@ def test_a_failure_is_one_line_that_says_where(
         elif fault["kind"] == "SIGKILL":
             assert fault["told"] == "signal -9", fault
         else:
-            assert re.fullmatch(r"error: .+/folder(/.+)?; mend: .+", fault["told"]), fault
+            assert re.fullmatch(r"error: .+/folder(/.+)?; fix: .+", fault["told"]), fault
 
 
 def test_what_fails_leaves_nothing_behind(tried: list[Fault]) -> None:

@@ -171,7 +171,7 @@ def test_only_a_pool_is_ever_made(
     executor: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match=r"^no .*mend: "), workers(executor):
+    with pytest.raises(InputError, match=r"^no .*fix: "), workers(executor):
         pass
     assert list(tmp_path.iterdir()) == []
 
@@ -208,7 +208,7 @@ def test_hydras_own_parts_cannot_be_changed(copy: Path) -> None:
     as_a_stage(["lr=0.5", "model=paper"])
     lines = [f"+{CALLBACK}", "hydra.run.dir=escaped", "+dataset@hydra.callbacks.x=wide"]
     for line in [*lines, "hydra.launcher._target_=os.mkdir", "hydra/job_logging=default"]:
-        with pytest.raises(InputError, match=r"hydra\.\w+ is changed.*mend: "):
+        with pytest.raises(InputError, match=r"hydra\.\w+ is changed.*fix: "):
             as_a_stage([line])
     for flag in ("--config-path", "--config-dir", "--config-name"):
         with pytest.raises(InputError, match="leave out --config"):
@@ -228,7 +228,7 @@ def test_hydras_own_parts_cannot_be_changed(copy: Path) -> None:
 
 def test_a_target_elsewhere_is_refused_or_a_word(copy: Path) -> None:
     for place in ("dataset", "model", "model.lrn", "recipe.frozen_from", "launcher", "x"):
-        with pytest.raises(InputError, match="mend: "):
+        with pytest.raises(InputError, match="fix: "):
             compose.load_config([f"+{place}._target_=os.mkdir", f"+{place}.path=escaped"])
     told = compose.load_config(["+choices._target_=os.mkdir", "+choices.path=escaped"])
     assert told.choices == {"_target_": "os.mkdir", "path": "escaped"}
@@ -243,7 +243,7 @@ def test_what_yaml_and_omegaconf_can_do_is_bounded(
     assert compose.load_config(["dataset.root=${oc.env:ROOT_OF_IT}"]).dataset.root == "raw/there"
     lines = ["into=${into}", "data=${into}", "lr=${lr}", "model=${oc.decode:'1'}", "lr=${x:1}"]
     for line in [*lines, "model=7", "model=0.5", "model=null"]:
-        with pytest.raises(InputError, match="mend: "):
+        with pytest.raises(InputError, match="fix: "):
             compose.load_config([line])
     laughs = "a0: &a0 [x, x]\n" + "".join(
         f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 30)

@@ -169,7 +169,7 @@ def test_killed_and_run_again(
     else:
         raise AssertionError("every kill came too late")
     if process.returncode > 0:  # else Dask has started another worker, or we killed it
-        assert re.fullmatch(r"error: .+; mend: .+\n", told), told
+        assert re.fullmatch(r"error: .+; fix: .+\n", told), told
     else:
         assert told == ""
     done = finished(work)

@@ -110,7 +110,7 @@ def test_a_reader_meets_a_writer_between_any_two_files(
                 outcomes.append(str(error))
         assert len(opened) >= n
     refused = [outcome for outcome in outcomes if isinstance(outcome, str)]
-    assert all(re.fullmatch(r".+; mend: .+", line) for line in refused)
+    assert all(re.fullmatch(r".+; fix: .+", line) for line in refused)
     assert files >= 1
     assert outcomes[0] != 0  # before the first file: the new state, or none
     assert outcomes[-1] == 0  # after the last: the old one

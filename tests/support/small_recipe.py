@@ -1,6 +1,6 @@
 """A recipe for a run of a few steps."""
 
-from alexnet.input.epoch import Chances
+from alexnet.input.epoch import AugmentSettings
 from alexnet.model.layer_shapes import LAYERS
 from alexnet.train.optimizer import Plateau
 from alexnet.train.recipe import Recipe
@@ -11,16 +11,16 @@ RECIPE = Recipe(
     epochs=3,
     momentum=0.9,
     weight_decay=0.0005,
-    bias_lr=1.0,
+    bias_lr_multiplier=1.0,
     bias_decay=True,
     schedule=Plateau(patience=5, drops=3),
-    chances=Chances(),
+    augmentation=AugmentSettings(),
     mean_under_crop=True,
     colour_scale="sqrt_eigenvalue",
     colour_until=None,
     input_divisor=1.0,
     frozen_from={},
-    layer_lr={},
+    layer_lr_multiplier={},
     shuffled_labels=False,
     precision="fp32",
 )

@@ -11,7 +11,7 @@ import torch
 from alexnet.dataset.moments import Moments, load_moments
 from alexnet.dataset.shards import Shards
 from alexnet.inference.ten_views import centre_errors
-from alexnet.input.epoch import Chances
+from alexnet.input.epoch import AugmentSettings
 from alexnet.model import weights
 from alexnet.model.alexnet import AlexNet, initialise
 from alexnet.model.layer_shapes import LAYERS
@@ -50,7 +50,7 @@ def test_bytes_depend_on_the_number_of_threads_but_not_on_how_they_wait(
     split: Shards, moments: Moments, tmp_path: Path
 ) -> None:
     """One step: with another number the same sums are added in another order."""
-    one_step = replace(RECIPE, batch_size=20, epochs=1, chances=Chances(alpha_std=0.0))
+    one_step = replace(RECIPE, batch_size=20, epochs=1, augmentation=AugmentSettings(alpha_std=0.0))
     nets = {}
     for name, count, held in (("one", 1, 0), ("two", 2, 0), ("two, held", 2, core_count())):
         torch.set_num_threads(count)
@@ -79,7 +79,7 @@ def test_it_learns_twenty_images_by_heart(tmp_path: Path) -> None:
         lr=0.003,
         epochs=60,
         schedule=Plateau(patience=100, drops=3),
-        chances=Chances(random_crops=False, reflections=False, alpha_std=0.0),
+        augmentation=AugmentSettings(random_crops=False, reflections=False, alpha_std=0.0),
     )
     net = small_net(width_divisor=8, dropout=0.0)
     history = train(net, shards, shards, load_moments(tmp_path), still, 0, tmp_path)

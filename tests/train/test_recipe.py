@@ -12,14 +12,14 @@ import yaml
 from alexnet.dataset.moments import Moments, load_moments
 from alexnet.dataset.shards import Shards
 from alexnet.input import augment
-from alexnet.input.epoch import Chances
+from alexnet.input.epoch import AugmentSettings
 from alexnet.model.alexnet import AlexNet, initialise
 from alexnet.model.layer_shapes import LAYERS
 from alexnet.moments.pca import save_moments
 from alexnet.moments.sums import sums_of
 from alexnet.runtime.errors import InputError
 from alexnet.train import loop
-from alexnet.train.inputs import Feed, choose, inputs
+from alexnet.train.inputs import Feed, inputs, plan_epoch
 from alexnet.train.optimizer import Dexp, Multistep, Plateau, Schedule, schedule_of
 from alexnet.train.recipe import Recipe, groups_of, recipe_of
 from images import Images
@@ -66,7 +66,7 @@ def test_conv1_learns_no_more_after_72_epochs_of_the_2012_code() -> None:
 
 
 def test_a_layer_has_its_own_rate() -> None:
-    recipe = replace(preset("paper"), layer_lr={"fc8": 10.0}, frozen_from={"conv1": 0})
+    recipe = replace(preset("paper"), layer_lr_multiplier={"fc8": 10.0}, frozen_from={"conv1": 0})
     rates = {
         name: group.lr
         for group in groups_of(AlexNet(5, 16), recipe, 0, 0.01)
@@ -88,11 +88,11 @@ def test_a_frozen_layer_stays_as_it_is(tmp_path: Path, split: Shards, moments: M
 
 
 def test_the_mean_under_the_crop_or_the_centres(split: Shards, moments: Moments) -> None:
-    still = Chances(reflections=False, alpha_std=0.0)
-    recipe = replace(preset("paper"), chances=still, batch_size=6)
+    still = AugmentSettings(reflections=False, alpha_std=0.0)
+    recipe = replace(preset("paper"), augmentation=still, batch_size=6)
     under = first_batch(split, moments, recipe)
     centre = first_batch(split, moments, replace(recipe, mean_under_crop=False))
-    choices = choose(0, 0, len(split), still)
+    choices = plan_epoch(0, 0, len(split), still)
     for n in range(6):
         top, left = int(choices.tops[n]), int(choices.lefts[n])
         means = [moments.mean_image[y : y + 224, x : x + 224] for y, x in ((top, left), (16, 16))]
@@ -103,11 +103,13 @@ def test_the_mean_under_the_crop_or_the_centres(split: Shards, moments: Moments)
 def test_colours_shift_until_an_epoch_and_are_divided_while_they_do(
     split: Shards, moments: Moments
 ) -> None:
-    quiet = replace(preset("paper"), chances=Chances(alpha_std=0.0), batch_size=4)
+    quiet = replace(preset("paper"), augmentation=AugmentSettings(alpha_std=0.0), batch_size=4)
     plain = first_batch(split, moments, quiet)
-    original = replace(preset("original"), chances=Chances(), batch_size=4, mean_under_crop=True)
+    original = replace(
+        preset("original"), augmentation=AugmentSettings(), batch_size=4, mean_under_crop=True
+    )
     shifted = first_batch(split, moments, original)
-    choices = choose(0, 0, len(split), Chances())
+    choices = plan_epoch(0, 0, len(split), AugmentSettings())
     shifts = augment.colour_shifts(
         choices.alphas,
         torch.from_numpy(moments.eigenvalues),
@@ -122,10 +124,14 @@ def test_colours_shift_until_an_epoch_and_are_divided_while_they_do(
 
 
 def test_crops_of_the_text_of_the_code_and_of_caffe() -> None:
-    assert preset("paper").chances == Chances(224, 32, 1)
-    assert preset("original").chances == Chances(224, 33, 32)
+    assert preset("paper").augmentation == AugmentSettings(224, 32, 1)
+    assert preset("original").augmentation == AugmentSettings(224, 33, 32)
     caffe = recipe_of(yaml.safe_load((CONF / "caffe.yaml").read_text()), 0.01, 227)
-    assert (caffe.chances.crop, caffe.chances.offsets, caffe.chances.alpha_std) == (227, 29, 0)
+    assert (
+        caffe.augmentation.crop,
+        caffe.augmentation.crop_offsets,
+        caffe.augmentation.alpha_std,
+    ) == (227, 29, 0)
 
 
 def factors(schedule: Schedule, epochs: int) -> list[float]:
@@ -151,7 +157,7 @@ def test_schedules() -> None:
 
 def test_an_unknown_layer_is_refused() -> None:
     numbers = yaml.safe_load((CONF / "paper.yaml").read_text())
-    with pytest.raises(InputError, match="no layer conv9; mend: name one of conv1"):
+    with pytest.raises(InputError, match="no layer conv9; fix: name one of conv1"):
         recipe_of(numbers | {"frozen_from": {"conv9": 0}}, 0.01, 224)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from alexnet.runtime.errors import InputError
 
-MEND = "dvc repro -f index"
+FIX = "dvc repro -f index"
 PPM = b"P6\n32 32\n255\n"  # the head of an image file made of a record of CIFAR-10
 
 
@@ -19,7 +19,7 @@ def check_unchanged(root: Path, archives: list[tuple[str, int]]) -> None:
         if _size(root / path) != size:
             raise InputError(
                 f"{root / path} is not what was indexed ({size:,} bytes then)",
-                MEND,
+                FIX,
             )
 
 
@@ -36,9 +36,9 @@ def read_image(root: Path, archives: list[tuple[str, int]], row: Any) -> bytes:
             file.seek(start if is_there else 0)
             data = file.read(size if is_there else 0)
     except ValueError as error:  # a name that no file can have
-        raise InputError(f"{archives[row['archive']][0]}: {error}", MEND) from None
+        raise InputError(f"{archives[row['archive']][0]}: {error}", FIX) from None
     if not is_there:
-        raise InputError(f"{path} ends inside {bytes(row['name'])!r}", MEND)
+        raise InputError(f"{path} ends inside {bytes(row['name'])!r}", FIX)
     if archives[row["archive"]][0].endswith(".bin") and start:
         return PPM + np.frombuffer(data, np.uint8).reshape(3, -1).T.tobytes()
     return data
@@ -47,7 +47,7 @@ def read_image(root: Path, archives: list[tuple[str, int]], row: Any) -> bytes:
 def file_of(root: Path, archives: list[tuple[str, int]], row: Any) -> Path:
     """The file that holds the image: the tar, or in a folder the image's own file."""
     if not 0 <= row["archive"] < len(archives):
-        raise InputError(f"data/index names archive {row['archive']} of {len(archives)}", MEND)
+        raise InputError(f"data/index names archive {row['archive']} of {len(archives)}", FIX)
     archive: Path = root / archives[row["archive"]][0]
     return archive / os.fsdecode(bytes(row["name"])) if archive.is_dir() else archive
 
@@ -63,8 +63,8 @@ def files_in(folder: Path) -> dict[str, int]:
             if entry.name.startswith("."):
                 continue
             if not entry.is_file():
-                mend = "keep to <split>/<class>/<image>"
-                raise InputError(f"{folder / entry.name} is not an image", mend)
+                fix = "keep to <split>/<class>/<image>"
+                raise InputError(f"{folder / entry.name} is not an image", fix)
             sizes[entry.name] = entry.stat().st_size
     return sizes
 

@@ -67,7 +67,7 @@ def wrong_md5(parameters: list[str]) -> Iterator[str]:
         raise InputError(f"{root} has no archive whose MD5 is published: {names}")
     for name, expected, found in known:
         if found != expected:
-            yield f"{name}: MD5 {found}, published is {expected}; mend: download it again"
+            yield f"{name}: MD5 {found}, published is {expected}; fix: download it again"
 
 
 def findings(parameters: list[str]) -> Iterator[Finding]:

@@ -220,17 +220,17 @@ def _note(line: str) -> None:
 
 
 def doctor(arguments: Namespace) -> int:
-    """What is there, what the run would need, what is to be mended; 1 if anything is."""
+    """What is there, what the run would need, what is to be fixed; 1 if anything is."""
     from alexnet.cli import checkups
 
     found = list(checkups.findings(arguments.parameters))
     table = Table(show_header=False, box=None, pad_edge=False)
     for each in found:
-        table.add_row(Text(each.name), Text(each.value, style="red" if each.mend else ""))
+        table.add_row(Text(each.name), Text(each.value, style="red" if each.fix else ""))
     Screen().print(table)
-    problems = [each for each in found if each.mend]
+    problems = [each for each in found if each.fix]
     for each in problems:
-        print(f"problem: {each.name}: {each.value}; mend: {each.mend}")
+        print(f"problem: {each.name}: {each.value}; fix: {each.fix}")
     return 1 if problems else 0
 
 

@@ -1,4 +1,4 @@
-"""What a run would do, before it does it: what is there, what it needs, what is to be mended."""
+"""What a run would do, before it does it: what is there, what it needs, what is to be fixed."""
 
 import os
 import re
@@ -34,11 +34,11 @@ KEPT = 4  # float32 values of each output, in training; measured 3 to 4
 
 
 class Finding(NamedTuple):
-    """A line of what was found; with a mend it is a problem."""
+    """A line of what was found; with a fix it is a problem."""
 
     name: str
     value: str
-    mend: str = ""
+    fix: str = ""
 
 
 class Cost(NamedTuple):
@@ -60,8 +60,8 @@ def attempted(name: str, look: Callable[[], Iterable[Finding]]) -> Iterator[Find
 
 def problem(name: str, error: InputError) -> Finding:
     """Bad input as a finding."""
-    what, _, mend = str(error).partition("; mend: ")
-    return Finding(name, what, mend or "see README.md")
+    what, _, fix = str(error).partition("; fix: ")
+    return Finding(name, what, fix or "see README.md")
 
 
 def machine() -> Iterator[Finding]:
@@ -70,8 +70,8 @@ def machine() -> Iterator[Finding]:
     yield Finding("memory", f"{memory() / GIGA:,.1f} GB")
     names = ", ".join(gpu.name for gpu in _gpus())
     if not names and DRIVER.exists():
-        mend = "install a torch built for CUDA, of the driver's version or below"
-        yield Finding("GPU", f"there is one, and torch {version('torch')} cannot use it", mend)
+        fix = "install a torch built for CUDA, of the driver's version or below"
+        yield Finding("GPU", f"there is one, and torch {version('torch')} cannot use it", fix)
     else:
         yield Finding("GPU", names or "none: training will use the CPU")
 
@@ -147,8 +147,8 @@ def needs(index: Index, cost: Cost, how: Any, checkout: Path) -> Iterator[Findin
     free = shutil.disk_usage(checkout).free
     yield Finding("to be written", f"{written / GIGA:,.2f} GB as {how.pixels} shards")
     lacks = free < written and not (checkout / "data/shards").exists()
-    mend = "free the disk, or dataset.pixels=jpeg: about a fifth" if lacks else ""
-    yield Finding("free disk", f"{free / GIGA:,.1f} GB in {checkout}", mend)
+    fix = "free the disk, or dataset.pixels=jpeg: about a fifth" if lacks else ""
+    yield Finding("free disk", f"{free / GIGA:,.1f} GB in {checkout}", fix)
     seconds = images * (cost.square + cost.read) / usable_cores().count
     yield Finding("resize", f"about {_hours(seconds)}")
     apart = f"{1e3 * cost.read:.1f} ms to read at random, {1e3 * cost.square:.1f} ms CPU"
@@ -171,11 +171,11 @@ def training(model: Mapping[str, Any], batch: int) -> Iterator[Finding]:
     taken = BASE_BYTES + 4 * (4 * parameters + batch * KEPT * outputs)
     gpu = next(iter(_gpus()), None)
     there = gpu.memory if gpu else memory()
-    mend = "a smaller recipe.batch_size or model" if taken > there else ""
+    fix = "a smaller recipe.batch_size or model" if taken > there else ""
     where = "the GPU's memory" if gpu else "memory"
     size = f"{parameters:,} parameters for 1,000 classes"
     told = f"{size}, batches of {batch}: about {taken / GIGA:,.1f} GB of {where}"
-    yield Finding("training", told, mend)
+    yield Finding("training", told, fix)
 
 
 def tried(root: Path, index: Index, how: Any) -> Cost:

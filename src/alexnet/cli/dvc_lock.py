@@ -58,8 +58,8 @@ def damage(root: Path, output: Output, note: Callable[[str], None]) -> Iterator[
             note(f"{output.path} is not compared, {what}: dvc repro makes both anew")
             return
         for name in names:
-            mend = f"{_remedy(root, output, name)}; dvc repro"
-            yield f"{output.path / name} is not that of dvc.lock; mend: {mend}"
+            fix = f"{_remedy(root, output, name)}; dvc repro"
+            yield f"{output.path / name} is not that of dvc.lock; fix: {fix}"
     elif output.files is None and _has_shards(root / output.path):
         note(f"{output.path}: DVC's cache has lost its list of files, so manifests stand alone")
 

@@ -44,7 +44,7 @@ def main(line: Sequence[str] | None = None) -> None:
         sys.exit(PIPE_GONE)
     except OSError as error:
         where = f", {error.filename}" if error.filename else ""
-        sys.exit(f"error: {error.strerror or error}{where}; mend: see to the disk and its rights")
+        sys.exit(f"error: {error.strerror or error}{where}; fix: see to the disk and its rights")
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     sys.exit(code)

@@ -65,7 +65,10 @@ def _facts(net: NetConfig, described: Mapping[str, Any]) -> Iterator[tuple[str, 
     for name in ("dataset", "model", "recipe"):
         yield name, str(chosen.get(name, "not told"))
     yield "seed, lr", f"{described.get('seed', '?')}, {described.get('lr', '?')}"
-    yield "towers", f"{net.towers}; width ÷ {net.width_divisor}; {net.order1.replace('_', ' → ')}"
+    yield (
+        "towers",
+        f"{net.towers}; width ÷ {net.width_divisor}; {net.layer1_order.replace('_', ' → ')}",
+    )
     classes = described["synsets"]
     some = "; ".join(each["words"].partition(",")[0] for each in classes[:5])
     yield "classes", f"{len(classes):,}: {some}{' …' if len(classes) > 5 else ''}"

@@ -57,7 +57,7 @@ def summary(link: Link) -> str:
     broken = list(dict.fromkeys(_broken(link)))
     if not broken:
         return "every link is on disk as it was"
-    return f"not as it was: {', '.join(broken)}; mend: dvc repro"
+    return f"not as it was: {', '.join(broken)}; fix: dvc repro"
 
 
 def _broken(link: Link) -> Iterator[str]:

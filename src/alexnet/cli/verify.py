@@ -18,7 +18,7 @@ from alexnet.dataset.shards import Shards
 from alexnet.model.model_file import MODEL, read_model
 from alexnet.moments.pca import colour_moments, mean_image
 from alexnet.moments.sums import NOTHING, Sums, sums_of_shard
-from alexnet.runtime.errors import InputError, made_anew
+from alexnet.runtime.errors import InputError, rebuild_command
 from alexnet.runtime.progress import track
 
 
@@ -57,16 +57,16 @@ def verify_model(folder: Path) -> Iterator[str]:
     if not folder.exists():
         return
     text = folder / "model.json"
-    mend = made_anew(text, "train")
+    fix = rebuild_command(text, "train")
     try:
         *_, described = read_model(folder)
         if json.loads(text.read_bytes()) != described:
-            yield f"{text} is not that of its model; mend: {mend}"
+            yield f"{text} is not that of its model; fix: {fix}"
     except InputError as error:
-        what, *_ = str(error).partition("; mend: ")
-        yield f"{what}; mend: {made_anew(folder / MODEL, 'train')}"
+        what, *_ = str(error).partition("; fix: ")
+        yield f"{what}; fix: {rebuild_command(folder / MODEL, 'train')}"
     except (OSError, ValueError) as error:
-        yield f"{text} cannot be read: {error}; mend: {mend}"
+        yield f"{text} cannot be read: {error}; fix: {fix}"
 
 
 def _shards(pool: Executor, folder: Path) -> Iterator[Checked]:
@@ -93,5 +93,5 @@ def _moments(folder: Path, sums: list[Sums | None]) -> Iterator[str]:
     same_colour = colour | colour_moments(total) == colour
     if not same_colour or not np.array_equal(written.mean_image, mean_image(total)):
         name = "mean_image.npy" if same_colour else "moments.json"
-        mend = made_anew(folder / name, "moments")
-        yield f"{folder} is not of these shards: {name}; mend: {mend}"
+        fix = rebuild_command(folder / name, "moments")
+        yield f"{folder} is not of these shards: {name}; fix: {fix}"

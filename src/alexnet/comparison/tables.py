@@ -145,7 +145,7 @@ def write_readme(path: Path, rows: Sequence[Row]) -> None:
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        mend = "put them where the table shall stand"
-        raise InputError(f"{path} lacks the lines {BEGIN} and {END}", mend)
+        fix = "put them where the table shall stand"
+        raise InputError(f"{path} lacks the lines {BEGIN} and {END}", fix)
     whole = f"{before}{BEGIN}\n{comparison_markdown(rows)}{END}{after}"
     write_atomically(path, whole.encode())

@@ -33,8 +33,8 @@ def load_config(overrides: list[str]) -> Config:
         _store(_params())
         return _typed(_composed(overrides))
     except WRONG as error:
-        mend = "name a parameter of params.yaml or conf/, with a value of its type"
-        raise InputError(_first_words(error), mend) from None
+        fix = "name a parameter of params.yaml or conf/, with a value of its type"
+        raise InputError(_first_words(error), fix) from None
 
 
 def _composed(overrides: list[str]) -> DictConfig:
@@ -61,14 +61,14 @@ def _params() -> dict[str, Any]:
         _check_yaml(path)
     loaded: Any = OmegaConf.to_container(OmegaConf.load("params.yaml"))
     params: dict[str, Any] = loaded
-    mend = "git checkout params.yaml"
+    fix = "git checkout params.yaml"
     if lacking := [group for group in GROUPS if group not in params]:
-        raise InputError(f"params.yaml lacks {', '.join(lacking)}", mend)
+        raise InputError(f"params.yaml lacks {', '.join(lacking)}", fix)
     for group in GROUPS:  # a name, and not a path that leads out of conf/
         if not re.fullmatch(r"[\w.-]+", str(params[group])):
-            raise InputError(f"params.yaml: {group} is {params[group]!r}, no name", mend)
+            raise InputError(f"params.yaml: {group} is {params[group]!r}, no name", fix)
     if strange := params.keys() & {"hydra", "defaults"}:
-        raise InputError(f"params.yaml: {min(strange)} is none of ours", mend)
+        raise InputError(f"params.yaml: {min(strange)} is none of ours", fix)
     return params
 
 

@@ -32,8 +32,8 @@ def workers(executor: dict[str, Any]) -> Iterator[Executor]:
         pool = instantiate(executor, **ours)
     except Exception as error:
         words = str(error.__cause__ or error).partition("full_key")[0]
-        mend = "start what it connects to, or choose executor: processes in params.yaml"
-        raise InputError(f"no {name}: {words}", mend) from None
+        fix = "start what it connects to, or choose executor: processes in params.yaml"
+        raise InputError(f"no {name}: {words}", fix) from None
     logging.disable()  # what a pool's library logs, in tracebacks, is told in a line
     try:
         with pool:

@@ -16,7 +16,7 @@ Resample = StrEnum("Resample", ["bicubic", "area"])
 Pixels = StrEnum("Pixels", ["raw", "jpeg"])
 OnError = StrEnum("OnError", ["fail", "skip"])
 Activation = StrEnum("Activation", ["relu", "tanh"])
-Order1 = StrEnum("Order1", ["relu_lrn_pool", "lrn_pool_relu"])
+Layer1Order = StrEnum("Layer1Order", ["relu_lrn_pool", "lrn_pool_relu"])
 DropoutForm = StrEnum("DropoutForm", ["masked", "inverted"])
 ColourScale = StrEnum("ColourScale", ["sqrt_eigenvalue", "eigenvalue"])
 Precision = StrEnum("Precision", ["auto", "bf16", "tf32", "fp32"])
@@ -103,7 +103,7 @@ class Model:
     communicate: bool = MISSING  # false: conv3 (and conv6) see their own tower alone
     activation: Activation = MISSING
     overlapping: bool = MISSING  # section 3.4: pools of 3×3; false: 2×2
-    order1: Order1 = MISSING
+    layer1_order: Layer1Order = MISSING
     lrn: Lrn | None = field(default_factory=Lrn)
     spatial_norm: SpatialNorm | None = None
     dropout: float = MISSING
@@ -134,14 +134,14 @@ class Recipe:
     epochs: int = MISSING
     momentum: float = MISSING
     weight_decay: float = MISSING
-    bias_lr: float = MISSING
+    bias_lr_multiplier: float = MISSING
     bias_decay: bool = MISSING
     plateau: Plateau | None = None  # one of these three
     multistep: list[int] | None = None
     dexp: Dexp | None = None
     random_crops: bool = MISSING
-    offsets: int = MISSING
-    shared_by: int = MISSING
+    crop_offsets: int = MISSING
+    images_per_crop: int = MISSING
     reflections: bool = MISSING
     mean_under_crop: bool = MISSING
     alpha_std: float = MISSING
@@ -149,7 +149,7 @@ class Recipe:
     colour_until: int | None = MISSING
     input_divisor: float = MISSING
     frozen_from: dict[str, int] = field(default_factory=dict)
-    layer_lr: dict[str, float] = field(default_factory=dict)
+    layer_lr_multiplier: dict[str, float] = field(default_factory=dict)
     init_from: str | None = MISSING
     shuffled_labels: bool = MISSING
     precision: Precision = MISSING

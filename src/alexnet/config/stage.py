@@ -63,10 +63,10 @@ def errors_in_one_line() -> Iterator[None]:
     except InputError as error:
         sys.exit(f"error: {error}")
     except WRONG as error:
-        sys.exit(f"error: {InputError(_first_words(error), _mend())}")
+        sys.exit(f"error: {InputError(_first_words(error), _fix())}")
     except OSError as error:
         where = f", {error.filename}" if error.filename else ""
-        sys.exit(f"error: {error.strerror or error}{where}; mend: see to the disk and its rights")
+        sys.exit(f"error: {error.strerror or error}{where}; fix: see to the disk and its rights")
     except KeyboardInterrupt:
         sys.exit("stopped; the same command goes on, in resize and train from where they were")
 
@@ -81,10 +81,10 @@ def _check_own(line: list[str]) -> None:
         own = compose("hydra_alone", return_hydra_config=True).hydra
     for part in HYDRA:
         if told[part] != own[part]:
-            raise InputError(f"hydra.{part} is changed, which no parameter may", _mend())
+            raise InputError(f"hydra.{part} is changed, which no parameter may", _fix())
 
 
-def _mend() -> str:
+def _fix() -> str:
     script = Path(sys.argv[0]).name
     return f"name a parameter shown by `python stages/{script} --cfg job`, with a value of its type"
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from alexnet.runtime.errors import InputError, made_anew
+from alexnet.runtime.errors import InputError, rebuild_command
 
 ROW = np.dtype(
     [("label", "<i4"), ("archive", "<i4"), ("offset", "<i8"), ("size", "<i8"), ("name", "S96")]
@@ -117,7 +117,7 @@ def load_index(folder: Path) -> Index:
             _check_range(f"{split}.npy: archive", rows["archive"], len(archives))
     except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         what = f"{folder} holds no index: {path.name}: {error!r}"
-        raise InputError(what, made_anew(path, "index")) from None
+        raise InputError(what, rebuild_command(path, "index")) from None
     return Index(splits, archives, synsets)
 
 
@@ -158,4 +158,4 @@ def load_synsets(folder: Path) -> list[Synset]:
             ]  # a row cut short holds None, to which nothing can be added
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
         what = f"{folder} holds no index: {path.name}: {error!r}"
-        raise InputError(what, made_anew(path, "index")) from None
+        raise InputError(what, rebuild_command(path, "index")) from None

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from alexnet.dataset.btree import is_whole
 from alexnet.dataset.checksummed import is_count, load_array, read_sealed
-from alexnet.runtime.errors import InputError, made_anew
+from alexnet.runtime.errors import InputError, rebuild_command
 
 NAME = re.compile(r"\d+\.lmdb")  # of a shard, beside its manifest
 SHA256 = re.compile("[0-9a-f]{64}")
@@ -23,7 +23,7 @@ PAGE_BYTES = [1 << n for n in range(8, 17)]  # LMDB's least and most
 Labels = npt.NDArray[np.int32]
 Integers = npt.NDArray[np.int64]
 
-mend = partial(made_anew, stage="resize")
+fix = partial(rebuild_command, stage="resize")
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -89,18 +89,18 @@ def opened(path: Path, entry: dict[str, Any]) -> Iterator[io.BufferedReader]:
     Raises InputError where its tree would lead astray.
     """
     if not path.is_file():
-        raise InputError(f"{path} is missing", mend(path))
+        raise InputError(f"{path} is missing", fix(path))
     with path.open("rb") as file:
         size = file.seek(0, io.SEEK_END)
         if size != entry["bytes"]:
             what = f"{path} has {size:,} bytes, its manifest says {entry['bytes']:,}"
-            raise InputError(what, mend(path))
+            raise InputError(what, fix(path))
         try:
             whole = is_whole(file, entry["tree"])
         except (OSError, ValueError, KeyError, TypeError, OverflowError):
             whole = False
         if not whole:
-            raise InputError(f"{path} is damaged in the pages that lead to its records", mend(path))
+            raise InputError(f"{path} is damaged in the pages that lead to its records", fix(path))
         file.seek(0)
         yield file
 

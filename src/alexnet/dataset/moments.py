@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from alexnet.dataset.checksummed import is_count, load_array, read_sealed
 from alexnet.dataset.shards import SIDE
-from alexnet.runtime.errors import InputError, made_anew
+from alexnet.runtime.errors import InputError, rebuild_command
 
 UNITS = "RGB pixel values, 0–255; covariance and eigenvalues in their squares"
 SHAPES = {"channel_means": (3,), "covariance": (3, 3), "eigenvectors": (3, 3)}
@@ -37,7 +37,7 @@ def load_moments(folder: Path) -> Moments:
             raise ValueError(f"{path.name} has pixels beyond 0–255")
     except (OSError, ValueError, KeyError) as error:
         what = f"{folder} holds no moments: {error}"
-        raise InputError(what, made_anew(path, "moments")) from None
+        raise InputError(what, rebuild_command(path, "moments")) from None
     return Moments(mean, *pairs)
 
 

@@ -25,9 +25,9 @@ from alexnet.dataset.btree import values_of
 from alexnet.dataset.manifest import (
     Integers,
     allow_open_files,
+    fix,
     load_labels,
     mapping,
-    mend,
     opened,
     read_manifest,
     record_bounds,
@@ -54,7 +54,7 @@ class Shards:
             self.labels = load_labels(folder, self.manifest)
         except (OSError, ValueError, EOFError, LookupError, TypeError, OverflowError) as error:
             what = f"{folder} is not a whole split of shards: {error!r}"
-            raise InputError(what, mend(path)) from None
+            raise InputError(what, fix(path)) from None
         allow_open_files()
         self.folder = folder
         self._bounds = record_bounds(self.manifest)
@@ -85,7 +85,7 @@ class Shards:
         start, stop = int(self._starts[record]), int(self._stops[record])
         if not stop:
             path = self._path(shard)
-            raise InputError(f"{path} lacks record {record}", mend(path))
+            raise InputError(f"{path} lacks record {record}", fix(path))
         stored = memoryview(mapped)[start:stop]
         if not self._checked[record]:
             self._check(record, shard, stored)
@@ -96,7 +96,7 @@ class Shards:
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
             self._checked[record] = False
             what = f"{self._path(shard)}: record {record} is whole, but not as the manifest says"
-            raise InputError(what, mend(self.folder / "manifest.json")) from None
+            raise InputError(what, fix(self.folder / "manifest.json")) from None
 
     def gather(self, records: Integers, tops: Integers, lefts: Integers, into: Pixels) -> None:
         """Copy a square of each record, from its top and left on, to (n, side, side, 3) uint8.
@@ -151,7 +151,7 @@ class Shards:
         else:
             records = list(self._damaged_records(shard))
             yield from records or [f"{path} was changed, though in none of its records"]
-        yield f"{path}: mend: {mend(path)}"
+        yield f"{path}: fix: {fix(path)}"
 
     def _damaged_records(self, shard: int) -> Iterator[str]:
         records = self.records_of(shard)
@@ -171,7 +171,7 @@ class Shards:
     def _check(self, record: int, shard: int, stored: memoryview) -> None:
         if checksum_of(record, stored) != self._checksums[record].tobytes():
             path = self._path(shard)
-            raise InputError(f"{path}: record {record} is damaged", mend(path))
+            raise InputError(f"{path}: record {record} is damaged", fix(path))
         self._checked[record] = True
 
     def _mapped(self, shard: int) -> mmap.mmap:
@@ -183,7 +183,7 @@ class Shards:
                 self._locate(shard, mapped)
             except (ValueError, LookupError, OverflowError, struct.error):
                 what = f"{path} has pages that lead astray"
-                raise InputError(what, mend(path)) from None
+                raise InputError(what, fix(path)) from None
             self._maps[shard] = mapped
         return self._maps[shard]
 
@@ -212,7 +212,7 @@ def _decoded(stored: memoryview) -> Pixels:
 
 
 def _what(error: Exception) -> str:
-    return str(error).partition("; mend: ")[0]
+    return str(error).partition("; fix: ")[0]
 
 
 def key_of(record: int) -> bytes:

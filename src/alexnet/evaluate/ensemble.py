@@ -84,15 +84,15 @@ def _shared(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def _check_alike(first: Member, other: Member) -> None:
     """Raise InputError where they do not speak of the same images, labels and classes."""
     pair = f"{first.folder} and {other.folder}"
-    mend = "average models that were evaluated on one data set"
+    fix = "average models that were evaluated on one data set"
     for name in ("dataset", "split", "classes"):
         here, there = first.result["run"][name], other.result["run"][name]
         if here != there:
-            raise InputError(f"{pair} differ in {name}: {here} and {there}", mend)
+            raise InputError(f"{pair} differ in {name}: {here} and {there}", fix)
     if len(first.images) != len(other.images):
         counts = f"{len(first.images):,} and {len(other.images):,}"
-        raise InputError(f"{pair} differ in the number of images: {counts}", mend)
+        raise InputError(f"{pair} differ in the number of images: {counts}", fix)
     for one, another in zip(first.images, other.images, strict=True):
         if one != another:
             what = f"{one[1]}, label {one[2]}, and {another[1]}, label {another[2]}"
-            raise InputError(f"{pair} differ in record {one[0]}: {what}", mend)
+            raise InputError(f"{pair} differ in record {one[0]}: {what}", fix)

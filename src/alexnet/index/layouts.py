@@ -25,7 +25,7 @@ DESCRIPTIONS = {
     "folder": "a folder a class",
     "cifar10": "CIFAR-10, binary version",
 }
-PACKED = {  # what cannot be read by offset → what is wrong with it, the command that mends it
+PACKED = {  # what cannot be read by offset → what is wrong with it, the command that fixes it
     "winter21_whole.tar.gz": ("cannot be read by offset", "tar -xzf {} -C {}"),
     "cifar-10-binary.tar.gz": ("cannot be read by offset", "tar -xzf {} -C {}"),
     "cifar-10-python.tar.gz": ("is the Python version", "download cifar-10-binary.tar.gz"),
@@ -46,7 +46,7 @@ WITH_VAL = {
     "ilsvrc2010": ilsvrc.read_ilsvrc2010,
     "cifar10": cifar10.read_cifar10,
 }
-MEND = "set IMAGENET_ROOT to the folder that holds the data set"
+FIX = "set IMAGENET_ROOT to the folder that holds the data set"
 CHUNK = 1 << 22  # bytes read at a time
 
 
@@ -67,11 +67,11 @@ def find_layout(root: Path) -> str:
     names = {entry.name for entry in shown}
     if layout := _imagenet(root, names) or _other(root, shown):
         return layout
-    for name, (why, mend) in PACKED.items():
+    for name, (why, fix) in PACKED.items():
         if (root / name).is_file():
-            raise InputError(f"{root / name} {why}", mend.format(root / name, root))
+            raise InputError(f"{root / name} {why}", fix.format(root / name, root))
     there = some(sorted(names)) or "nothing"
-    raise InputError(f"{root}: {_lacking(root)}; there is {there}", MEND)
+    raise InputError(f"{root}: {_lacking(root)}; there is {there}", FIX)
 
 
 def read_index(root: Path, layout: str, seed: int, held_out: float | None) -> Index:

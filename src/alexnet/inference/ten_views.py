@@ -13,7 +13,7 @@ from alexnet.input.augment import views_of
 from alexnet.input.epoch import batch_parts
 from alexnet.input.loader import moved, squares
 from alexnet.model.alexnet import AlexNet
-from alexnet.model.towers import add_up
+from alexnet.model.towers import all_reduce_sum
 from alexnet.runtime.errors import InputError
 from alexnet.runtime.progress import Advance, progress
 
@@ -148,7 +148,7 @@ def _tables(
         advance(rows.stop - done)  # the others are as far
         done = rows.stop
     for table in tables:
-        add_up([table], net.place.along)
+        all_reduce_sum([table], net.place.along)
     advance(count - done)
     return tables
 

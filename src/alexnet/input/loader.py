@@ -11,7 +11,7 @@ from torch import Tensor
 
 from alexnet.dataset.manifest import Integers
 from alexnet.dataset.shards import SIDE, Shards
-from alexnet.input.epoch import Choices
+from alexnet.input.epoch import EpochPlan
 
 AHEAD = 2  # batches that are filled while one is in use
 RING = AHEAD + 2  # buffers: the one before is still good
@@ -21,7 +21,7 @@ Batch = tuple[Tensor, slice]
 
 
 def crops(
-    shards: Shards, choices: Choices, parts: Sequence[slice], crop: int, pin: bool
+    shards: Shards, choices: EpochPlan, parts: Sequence[slice], crop: int, pin: bool
 ) -> Iterator[Batch]:
     """The crops of these parts of the epoch, (n, crop, crop, 3) uint8, each with its part.
 

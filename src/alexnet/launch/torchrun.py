@@ -21,7 +21,7 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
 from alexnet.launch.gpus import leased, leased_device, pick_device, visible_gpus
 from alexnet.model.precision import make_deterministic
-from alexnet.model.towers import ALONE, Place, meet, place_here
+from alexnet.model.towers import SINGLE_PROCESS, RankLayout, barrier, rank_layout
 from alexnet.runtime.errors import InputError
 from alexnet.runtime.paths import home
 from alexnet.runtime.processes import prepare_process
@@ -30,7 +30,7 @@ from alexnet.runtime.threads import usable_threads
 
 TOLD = "ALEXNET_TOLD"  # names a file that the first rank to tell an error makes
 
-Work = Callable[[Place, torch.device], None]
+Work = Callable[[RankLayout, torch.device], None]
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ class Launch:
         if not re.fullmatch(r"[1-9]\d*(:[1-9]\d*)?", self.nodes):
             raise InputError(f"launcher.nodes is {self.nodes}", "give a number, or 1:4 for 1 to 4")
         if self.nodes != "1" and not self.rendezvous:
-            mend = "launcher.rendezvous=host:port, the same on every node"
-            raise InputError(f"launcher.nodes is {self.nodes}, without a place to meet", mend)
+            fix = "launcher.rendezvous=host:port, the same on every node"
+            raise InputError(f"launcher.nodes is {self.nodes}, without a place to meet", fix)
         if self.max_restarts < 0:
             raise InputError(f"launcher.max_restarts is {self.max_restarts}", "give 0 or more")
 
@@ -83,20 +83,20 @@ def launched(launch: Launch, work: Work) -> None:
     elif launch.alone:
         prepare_process()
         with leased_device(launch.device) as device:
-            work(ALONE, device)
+            work(SINGLE_PROCESS, device)
     else:
         _start(launch)
 
 
 @contextmanager
-def held(stage: str, mark: str, place: Place) -> Iterator[Path]:
+def held(stage: str, mark: str, place: RankLayout) -> Iterator[Path]:
     """As `scratch`, held by the first rank for all."""
     if not place.first:
-        meet(place)
+        barrier(place)
         yield home() / ".scratch" / stage / mark
         return
     with scratch(stage, mark) as folder:
-        meet(place)
+        barrier(place)
         yield folder
 
 
@@ -113,7 +113,7 @@ def _as_rank(launch: Launch, work: Work) -> None:
             what = f"{dist.get_world_size()} processes do not make nets of {launch.towers} towers"
             raise InputError(what, "launcher.towers=1, or another number of processes")
         _tell_restart()
-        work(place_here(launch.towers, device.type), device)
+        work(rank_layout(launch.towers, device.type), device)
         dist.barrier()
         dist.destroy_process_group()
     sys.exit()

@@ -21,7 +21,7 @@ from alexnet.model.layer_shapes import (
 )
 from alexnet.model.lrn import lrn
 from alexnet.model.spatial_norm import spatial_norm
-from alexnet.model.towers import ALONE, Place, joined
+from alexnet.model.towers import SINGLE_PROCESS, RankLayout, joined
 from alexnet.runtime.errors import InputError
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "tanh": torch.tanh}
@@ -57,12 +57,12 @@ class AlexNet(nn.Module):
         communicate: bool = True,
         activation: str = "relu",
         overlapping: bool = True,
-        order1: str = "relu_lrn_pool",
+        layer1_order: str = "relu_lrn_pool",
         lrn: Mapping[str, Any] | None = LRN,
         spatial_norm: Mapping[str, Any] | None = None,
         dropout: float = 0.5,
         dropout_form: str = "masked",
-        place: Place = ALONE,
+        place: RankLayout = SINGLE_PROCESS,
     ) -> None:
         """Raises InputError where maps and towers do not fit, or crop and padding give no 6×6."""
         super().__init__()
@@ -71,7 +71,7 @@ class AlexNet(nn.Module):
         check_lrn(lrn)
         _check_place(place, towers, lrn)
         self.width_divisor, self.towers, self.place = width_divisor, towers, place
-        self.crop, self.padding, self.order1 = crop, list(padding), order1
+        self.crop, self.padding, self.layer1_order = crop, list(padding), layer1_order
         self.communicate, self.overlapping = communicate, overlapping
         self.active = ACTIVATIONS[activation]
         self.lrn, self.spatial_norm = lrn and dict(lrn), spatial_norm
@@ -139,7 +139,7 @@ class AlexNet(nn.Module):
 
     def _first(self, x: Tensor) -> Tensor:
         """Layer 1 after its convolution: in the text's order, or in that of the 2012 code."""
-        if self.order1 == "relu_lrn_pool":
+        if self.layer1_order == "relu_lrn_pool":
             return self._pool(self._norm(self.active(x)))
         return self.active(self._pool(self._norm(x)))
 
@@ -199,7 +199,7 @@ def initialise(
             layer.bias.fill_(bias[name])
 
 
-def _check_place(place: Place, towers: int, lrn: Mapping[str, Any] | None) -> None:
+def _check_place(place: RankLayout, towers: int, lrn: Mapping[str, Any] | None) -> None:
     if towers % place.towers:
         what = f"model.towers is {towers}: the net cannot be cut in {place.towers}"
         raise InputError(what, "launcher.towers=1, or a model of two towers")

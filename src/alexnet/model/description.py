@@ -98,7 +98,7 @@ ARGUMENTS: dict[str, Check] = {  # of AlexNet, those that no shape tells
     "communicate": _is_flag,
     "activation": _one_of(*ACTIVATIONS),
     "overlapping": _is_flag,
-    "order1": _one_of("relu_lrn_pool", "lrn_pool_relu"),
+    "layer1_order": _one_of("relu_lrn_pool", "lrn_pool_relu"),
     "lrn": lambda value: value is None or IS_LRN(value),
     "spatial_norm": lambda value: value is None or IS_SPATIAL_NORM(value),
     "dropout": _number(0, 1),

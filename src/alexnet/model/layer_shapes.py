@@ -41,7 +41,7 @@ class NetConfig:
     communicate: bool = True
     activation: str = "relu"
     overlapping: bool = True
-    order1: str = "relu_lrn_pool"
+    layer1_order: str = "relu_lrn_pool"
     lrn: Mapping[str, Any] | None = field(default_factory=lambda: dict(LRN))
     spatial_norm: Mapping[str, Any] | None = None
     dropout: float = 0.5

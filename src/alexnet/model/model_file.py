@@ -18,7 +18,7 @@ from alexnet.dataset.moments import Moments
 from alexnet.dataset.shards import SIDE
 from alexnet.model.description import check_described
 from alexnet.model.layer_shapes import NetConfig, layer_shapes
-from alexnet.runtime.errors import InputError, made_anew
+from alexnet.runtime.errors import InputError, rebuild_command
 
 MODEL = "model.safetensors"
 SEAL = "xxh3"  # of the tensors and of all else that the file tells
@@ -58,10 +58,10 @@ def opened(path: Path, framework: Framework) -> Iterator[Any]:
         with path.open("rb"), safetensors.safe_open(path, framework) as file:
             yield file
     except DAMAGE as error:
-        why = getattr(error, "strerror", None) or str(error).partition("; mend: ")[0] or repr(error)
+        why = getattr(error, "strerror", None) or str(error).partition("; fix: ")[0] or repr(error)
         first, *_ = why.splitlines()  # torch adds where in C++ it was
-        mend = f"{made_anew(path, 'train')}, or name another file"
-        raise InputError(f"{path} cannot be read: {first[:200]}", mend) from None
+        fix = f"{rebuild_command(path, 'train')}, or name another file"
+        raise InputError(f"{path} cannot be read: {first[:200]}", fix) from None
 
 
 def model_in(file: Any) -> tuple[dict[str, Any], Described]:

@@ -15,7 +15,7 @@ from torch.distributed.device_mesh import init_device_mesh
 
 
 @dataclass(frozen=True)
-class Place:
+class RankLayout:
     """Which part of the work is here: tower `tower` of `towers`, part `part` of `parts` of a batch.
 
     `across`: the processes with the other towers of this part; `along`: those with this tower of
@@ -53,10 +53,10 @@ class Place:
         return slice(first, first + self.share(count))
 
 
-ALONE = Place()
+SINGLE_PROCESS = RankLayout()
 
 
-def place_here(towers: int, device: str) -> Place:
+def rank_layout(towers: int, device: str) -> RankLayout:
     """This rank's place in a 2-D mesh, data × tower: neighbours share a net.
 
     Made by all ranks at once, after init_process_group. device: "cpu" or "cuda".
@@ -64,10 +64,10 @@ def place_here(towers: int, device: str) -> Place:
     parts = dist.get_world_size() // towers
     mesh = init_device_mesh(device, (parts, towers), mesh_dim_names=("data", "tower"))
     across, along = mesh.get_group("tower"), mesh.get_group("data")
-    return Place(dist.get_rank(across), towers, dist.get_rank(along), parts, across, along)
+    return RankLayout(dist.get_rank(across), towers, dist.get_rank(along), parts, across, along)
 
 
-def joined(x: Tensor, place: Place, whole: int, alike: bool = False) -> Tensor:
+def joined(x: Tensor, place: RankLayout, whole: int, alike: bool = False) -> Tensor:
     """The outputs of all towers, one behind the other: (N, share, …) → (N, whole, …).
 
     What the towers do with the whole differs, so its gradient is their sum; where all do the same
@@ -83,7 +83,7 @@ class _Joined(torch.autograd.Function):
     """Maps stand last on the wire, as they do in memory with channels last."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, place: Place, whole: int, alike: bool) -> Tensor:
+    def forward(ctx: Any, x: Tensor, place: RankLayout, whole: int, alike: bool) -> Tensor:
         ctx.how = place, whole, alike
         out = _gathered(x.movedim(1, -1), place, whole, dim=-1).movedim(-1, 1)
         return out.contiguous() if x.is_contiguous() else out
@@ -95,7 +95,7 @@ class _Joined(torch.autograd.Function):
         return dx, None, None, None
 
 
-def _gathered(x: Tensor, place: Place, whole: int, dim: int) -> Tensor:
+def _gathered(x: Tensor, place: RankLayout, whole: int, dim: int) -> Tensor:
     """Shares of `whole` along `dim` → the whole, on every tower. On the wire all are one size."""
     shares = place.shares(whole)
     own = _padded(x, shares[0], dim).contiguous()
@@ -104,7 +104,7 @@ def _gathered(x: Tensor, place: Place, whole: int, dim: int) -> Tensor:
     return torch.cat([each.narrow(dim, 0, n) for each, n in zip(every, shares, strict=True)], dim)
 
 
-def _own_sum(grad: Tensor, place: Place, whole: int) -> Tensor:
+def _own_sum(grad: Tensor, place: RankLayout, whole: int) -> Tensor:
     """(N, whole, …) on each tower → the sum over the towers of this one's share."""
     shares = place.shares(whole)
     pieces = torch.split(grad.movedim(1, -1), shares, dim=-1)
@@ -119,13 +119,13 @@ def _padded(x: Tensor, size: int, dim: int) -> Tensor:
     return x if not lacking else torch.cat([x, torch.zeros_like(x.narrow(dim, 0, lacking))], dim)
 
 
-def part_of(tensors: Mapping[str, Tensor], place: Place) -> dict[str, Tensor]:
+def local_rows(tensors: Mapping[str, Tensor], place: RankLayout) -> dict[str, Tensor]:
     """Of each tensor of a whole net (weights, velocities) the rows of this tower: views."""
     return {name: tensor[place.own(len(tensor))] for name, tensor in tensors.items()}
 
 
-def whole_of(tensors: Mapping[str, Tensor], place: Place) -> dict[str, Tensor]:
-    """The inverse of `part_of`, made by all towers of a part at once."""
+def gather_rows(tensors: Mapping[str, Tensor], place: RankLayout) -> dict[str, Tensor]:
+    """The inverse of `local_rows`, made by all towers of a part at once."""
     if place.towers == 1:
         return dict(tensors)
     device = next(iter(tensors.values())).device
@@ -135,7 +135,7 @@ def whole_of(tensors: Mapping[str, Tensor], place: Place) -> dict[str, Tensor]:
     return {name: _gathered(t.detach(), place, count, dim=0) for (name, t), count in wholes}
 
 
-def add_up(tensors: Sequence[Tensor], group: dist.ProcessGroup | None) -> None:
+def all_reduce_sum(tensors: Sequence[Tensor], group: dist.ProcessGroup | None) -> None:
     """Put in the place of each tensor its sum over the group: the same bits on every rank.
 
     They travel as one, in the order of their elements: strides may differ between ranks.
@@ -149,18 +149,18 @@ def add_up(tensors: Sequence[Tensor], group: dist.ProcessGroup | None) -> None:
         tensor.copy_(piece.view_as(tensor))
 
 
-def anyone(here: bool, place: Place, device: torch.device) -> bool:
+def any_rank(here: bool, place: RankLayout, device: torch.device) -> bool:
     """Whether it is true on any rank; asked by all at once."""
     return _most([here], place, device) == [True]
 
 
-def agreed(number: int, place: Place, device: torch.device) -> bool:
+def agreed(number: int, place: RankLayout, device: torch.device) -> bool:
     """Whether it is the same on all ranks; asked by all at once."""
     most, minus_least = _most([number, -number], place, device)
     return most == -minus_least
 
 
-def _most(numbers: list[int], place: Place, device: torch.device) -> list[int]:
+def _most(numbers: list[int], place: RankLayout, device: torch.device) -> list[int]:
     if place.alone:
         return numbers
     most = torch.tensor(numbers, dtype=torch.int64, device=device)
@@ -168,7 +168,7 @@ def _most(numbers: list[int], place: Place, device: torch.device) -> list[int]:
     return most.tolist()
 
 
-def meet(place: Place) -> None:
+def barrier(place: RankLayout) -> None:
     """Wait here for all ranks."""
     if not place.alone:
         dist.barrier()

@@ -23,7 +23,7 @@ from alexnet.model.model_file import (
     state_in,
     tensors_in,
 )
-from alexnet.model.towers import ALONE, Place, part_of
+from alexnet.model.towers import SINGLE_PROCESS, RankLayout, local_rows
 from alexnet.runtime.errors import InputError
 from alexnet.runtime.files import write_atomically
 
@@ -53,7 +53,9 @@ def save_model(folder: Path, net: AlexNet, moments: Moments, described: Mapping[
     (folder / "model.json").write_text(as_text(described), "utf-8")
 
 
-def load_model(path: Path, place: Place = ALONE) -> tuple[AlexNet, Moments, dict[str, Any]]:
+def load_model(
+    path: Path, place: RankLayout = SINGLE_PROCESS
+) -> tuple[AlexNet, Moments, dict[str, Any]]:
     """The net, the moments and the description of a model's file, or of that in a folder.
 
     Of the net what `place` has. Checked as `read_model` does, and raises as that.
@@ -63,7 +65,7 @@ def load_model(path: Path, place: Place = ALONE) -> tuple[AlexNet, Moments, dict
         with torch.device("meta"):  # shapes without memory
             net = AlexNet(**described["net"], place=place)
     moments = split_moments(tensors)
-    net.load_state_dict(part_of(tensors, place), assign=True)
+    net.load_state_dict(local_rows(tensors, place), assign=True)
     return net, moments, described
 
 

@@ -151,8 +151,8 @@ def _squares(job: Job, odd: Ledger) -> Iterator[tuple[int, Pixels]]:
             pixels, notes = _square(job, read_image(job.root, index.archives, row), name)
         except UnreadableImageError as error:
             if job.on_error == "fail":
-                mend = "replace the file, or set on_error: skip in the conf/dataset file"
-                raise InputError(f"{archive}: {name} is unreadable: {error}", mend) from None
+                fix = "replace the file, or set on_error: skip in the conf/dataset file"
+                raise InputError(f"{archive}: {name} is unreadable: {error}", fix) from None
             odd.append(where | {"what": str(error), "done": "skipped"})
             continue
         if notes:

@@ -1,17 +1,17 @@
-"""The one exception a user sees: what is wrong, where, and the command that mends it."""
+"""The one exception a user sees: what is wrong, where, and the command that fixes it."""
 
 from pathlib import Path
 
 
 class InputError(Exception):
-    """Bad input, told in one line: `what, where; mend: command`. A stage prints it and exits 1."""
+    """Bad input, told in one line: `what, where; fix: command`. A stage prints it and exits 1."""
 
-    def __init__(self, what: str, mend: str = "") -> None:
+    def __init__(self, what: str, fix: str = "") -> None:
         line = " ".join(what.split())
-        super().__init__(f"{line}; mend: {mend}" if mend else line)
+        super().__init__(f"{line}; fix: {fix}" if fix else line)
 
 
-def made_anew(path: Path, stage: str) -> str:
+def rebuild_command(path: Path, stage: str) -> str:
     """The command that makes a damaged output anew: DVC's cache holds the same file, so it too."""
     again = f"dvc repro -f {stage}"
     return (

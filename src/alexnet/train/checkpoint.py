@@ -11,7 +11,7 @@ from torch import Tensor
 from alexnet.dataset.checksummed import is_count
 from alexnet.model import weights
 from alexnet.model.alexnet import AlexNet
-from alexnet.model.towers import agreed, part_of, whole_of
+from alexnet.model.towers import agreed, gather_rows, local_rows
 from alexnet.runtime.errors import InputError
 from alexnet.train.optimizer import Schedule
 
@@ -52,7 +52,7 @@ def save(
     if net.place.part:
         return
     moving = {f"velocity.{name}": velocity for name, velocity in velocities.items()}
-    whole = whole_of(net.state_dict() | moving, net.place)
+    whole = gather_rows(net.state_dict() | moving, net.place)
     if not net.place.first:
         return
     newest = folder / NEWEST
@@ -97,7 +97,7 @@ def _loaded(
         raise InputError(f"{path} is of another run")
     try:
         at = _position(saved, start.schedule)
-        found = {"loss": tensors.pop("loss"), **part_of(tensors, net.place)}
+        found = {"loss": tensors.pop("loss"), **local_rows(tensors, net.place)}
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} is no checkpoint of a run: {error!r}") from None
     own = {f"velocity.{name}": velocity for name, velocity in velocities.items()}

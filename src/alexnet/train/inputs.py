@@ -11,9 +11,9 @@ from alexnet.dataset.moments import Moments
 from alexnet.dataset.shards import Shards
 from alexnet.inference import ten_views
 from alexnet.input import augment
-from alexnet.input.epoch import batch_parts, choose
+from alexnet.input.epoch import batch_parts, plan_epoch
 from alexnet.input.loader import Batch, crops, moved
-from alexnet.model.towers import ALONE, Place
+from alexnet.model.towers import SINGLE_PROCESS, RankLayout
 from alexnet.train.recipe import Recipe
 
 
@@ -86,7 +86,7 @@ class Feed:
 
 
 def inputs(
-    feed: Feed, epoch: int, first_batch: int, place: Place = ALONE
+    feed: Feed, epoch: int, first_batch: int, place: RankLayout = SINGLE_PROCESS
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Augmented batches and their labels, on the device, from the epoch's `first_batch` on.
 
@@ -95,13 +95,13 @@ def inputs(
     """
     recipe, device = feed.recipe, feed.mean.device
     coloured = recipe.colour_until is None or epoch < recipe.colour_until
-    choices = choose(feed.seed, epoch, len(feed.shards), recipe.chances)
+    choices = plan_epoch(feed.seed, epoch, len(feed.shards), recipe.augmentation)
     shifts = augment.colour_shifts(choices.alphas, *feed.eigenpairs, recipe.colour_scale).float()
     drawn = choices.tops, choices.lefts, choices.mirrored, shifts, feed.labels[choices.order]
     tops, lefts, mirrored, shifts, labels = (each.to(device) for each in drawn)
     which = place.part, place.parts
     parts = batch_parts(len(labels), recipe.batch_size, first_batch, *which)
-    batches = crops(feed.shards, choices, parts, recipe.chances.crop, device.type == "cuda")
+    batches = crops(feed.shards, choices, parts, recipe.augmentation.crop, device.type == "cuda")
     for batch, part in moved(feed.clock.time_waits(batches), device):
         means = _means(feed, tops[part], lefts[part])
         divisor = recipe.input_divisor if coloured else None
@@ -110,7 +110,7 @@ def inputs(
 
 def _means(feed: Feed, tops: Tensor, lefts: Tensor) -> Tensor:
     """The mean image under each crop, or as the 2012 code its centre for all."""
-    crop = feed.recipe.chances.crop
+    crop = feed.recipe.augmentation.crop
     if feed.recipe.mean_under_crop:
         return augment.mean_crops(feed.mean, tops, lefts, crop)
     top, left = augment.views_of(crop)[ten_views.CENTRE_VIEW]

@@ -16,7 +16,7 @@ from alexnet.inference.ten_views import centre_errors, check_labels
 from alexnet.input.epoch import batch_parts
 from alexnet.model.alexnet import AlexNet, layers_of
 from alexnet.model.precision import pick_autocast
-from alexnet.model.towers import add_up, anyone, meet
+from alexnet.model.towers import all_reduce_sum, any_rank, barrier
 from alexnet.runtime.errors import InputError
 from alexnet.runtime.processes import Stop
 from alexnet.runtime.progress import Advance, progress
@@ -65,7 +65,7 @@ def train(
                     _look(run, at)
                     save(folder, net, run.velocities, run.loss, at)
                 if asked:
-                    meet(net.place)  # the checkpoint is written
+                    barrier(net.place)  # the checkpoint is written
                     stop.end(at.step)
             at = _after_epoch(run, at, val_shards)
             save(folder, net, run.velocities, run.loss, at)
@@ -130,7 +130,7 @@ def _asked(run: _Run, here: bool, at: Position) -> bool:
     """
     place, device = run.net.place, run.loss.device
     if place.alone or device.type == "cpu" or at.step % STEPS_A_LOOK == 0:
-        return anyone(here, place, device)
+        return any_rank(here, place, device)
     return False
 
 
@@ -152,7 +152,7 @@ def _step(
     learning = [name for group in groups for name in group.names]
     gradients = torch.autograd.grad(loss, [weights[name] for name in learning])
     loss = loss.detach()
-    add_up([*gradients, loss], place.along)
+    all_reduce_sum([*gradients, loss], place.along)
     by_name = dict(zip(learning, gradients, strict=True))
     with torch.no_grad():
         for group in groups:
@@ -192,7 +192,7 @@ def _sizes(run: _Run) -> Row:
         tensors[f"dw_{layer}"] = run.velocities[f"{layer}.weight"]
     sums = torch.stack([tensor.abs().sum(dtype=torch.float64) for tensor in tensors.values()])
     counts = sums.new_tensor([tensor.numel() for tensor in tensors.values()])
-    add_up([sums, counts], run.net.place.across)
+    all_reduce_sum([sums, counts], run.net.place.across)
     return dict(zip(tensors, (sums / counts).tolist(), strict=True))
 
 

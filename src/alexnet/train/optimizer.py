@@ -135,8 +135,8 @@ def schedule_of(
 ) -> Schedule:
     """The one that is not None. Raises InputError unless just one is."""
     if [plateau, multistep, dexp].count(None) != 2:
-        mend = "set one of plateau, multistep and dexp in the conf/recipe file, the others to null"
-        raise InputError("the recipe has no schedule of the rate, or more than one", mend)
+        fix = "set one of plateau, multistep and dexp in the conf/recipe file, the others to null"
+        raise InputError("the recipe has no schedule of the rate, or more than one", fix)
     if plateau is not None:
         return Plateau(**plateau)
     if multistep is not None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from alexnet.input.epoch import Chances
+from alexnet.input.epoch import AugmentSettings
 from alexnet.model.alexnet import AlexNet, layers_of
 from alexnet.model.layer_shapes import LAYERS
 from alexnet.runtime.errors import InputError
@@ -20,16 +20,16 @@ class Recipe:
     epochs: int
     momentum: float
     weight_decay: float
-    bias_lr: float
+    bias_lr_multiplier: float
     bias_decay: bool
     schedule: Schedule
-    chances: Chances
+    augmentation: AugmentSettings
     mean_under_crop: bool
     colour_scale: str
     colour_until: int | None
     input_divisor: float
     frozen_from: Mapping[str, int]
-    layer_lr: Mapping[str, float]
+    layer_lr_multiplier: Mapping[str, float]
     shuffled_labels: bool
     precision: str
 
@@ -37,16 +37,16 @@ class Recipe:
 def recipe_of(numbers: Mapping[str, Any], lr: float, crop: int) -> Recipe:
     """The recipe that conf/recipe's `numbers` make. Raises InputError where they contradict."""
     known = {field.name for field in fields(Recipe)}
-    names = ("offsets", "shared_by", "random_crops", "reflections", "alpha_std")
-    chances = Chances(crop=crop, **{name: numbers[name] for name in names})
+    names = ("crop_offsets", "images_per_crop", "random_crops", "reflections", "alpha_std")
+    augmentation = AugmentSettings(crop=crop, **{name: numbers[name] for name in names})
     kinds = {kind: numbers[kind] for kind in ("plateau", "multistep", "dexp")}
     schedule = schedule_of(**kinds, epochs=numbers["epochs"])
-    strange = [*numbers["frozen_from"], *numbers["layer_lr"]]
+    strange = [*numbers["frozen_from"], *numbers["layer_lr_multiplier"]]
     if wrong := [layer for layer in strange if layer not in LAYERS]:
-        mend = f"name one of {', '.join(LAYERS)}"
-        raise InputError(f"recipe: there is no layer {wrong[0]}", mend)
+        fix = f"name one of {', '.join(LAYERS)}"
+        raise InputError(f"recipe: there is no layer {wrong[0]}", fix)
     rest = {name: value for name, value in numbers.items() if name in known}
-    return Recipe(**rest, lr=lr, chances=chances, schedule=schedule)
+    return Recipe(**rest, lr=lr, augmentation=augmentation, schedule=schedule)
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,9 @@ def groups_of(net: AlexNet, recipe: Recipe, epoch: int, lr: float) -> list[Group
     groups: dict[tuple[float, float], list[str]] = {}
     for layer in layers_of(net):
         if epoch < recipe.frozen_from.get(layer, recipe.epochs):
-            rate = lr * recipe.layer_lr.get(layer, 1.0)
+            rate = lr * recipe.layer_lr_multiplier.get(layer, 1.0)
             decay = recipe.weight_decay
             groups.setdefault((rate, decay), []).append(f"{layer}.weight")
-            key = rate * recipe.bias_lr, decay if recipe.bias_decay else 0.0
+            key = rate * recipe.bias_lr_multiplier, decay if recipe.bias_decay else 0.0
             groups.setdefault(key, []).append(f"{layer}.bias")
     return [Group(names, *key) for key, names in groups.items()]
