@@ -151,3 +151,16 @@ def test_a_folder_of_photos(checkout: Checkout, tmp_path: Path) -> None:
     assert json.loads((checkout.folder / "metrics.json").read_text())["images"] == 4
     with (checkout.folder / "data/index/classes.csv").open() as file:
         assert [row["words"] for row in csv.DictReader(file)] == ["daisy", "snail"]
+
+
+@pytest.mark.parametrize(("file", "reruns"), [("paper", True), ("quick", True), ("caffe", False)])
+def test_a_preset_and_what_it_inherits_rerun_training(
+    checkout: Checkout, file: str, reruns: bool
+) -> None:
+    path = checkout.folder / f"conf/recipe/{file}.yaml"
+    before = path.read_text()
+    path.write_text(before + ("momentum: 0.8\n" if file != "paper" else ""))
+    if file == "paper":
+        checkout.set("conf/recipe/paper.yaml", "momentum", 0.8)
+    assert ("train" in would_run(checkout)) is reruns
+    path.write_text(before)

@@ -12,8 +12,10 @@ import yaml
 
 from alexnet.config.compose import GROUPS
 from alexnet.runtime.errors import InputError
+from presets import preset
 
 ROOT = Path(__file__).parents[2]
+MISSING = object()
 CHOICES = sorted((ROOT / "conf").glob("*/*.yaml"))
 
 
@@ -30,16 +32,35 @@ def test_every_value_has_one_place() -> None:
     assert set(params) == {*GROUPS, "seed", "lr"}
     places = Counter(keys(params))
     for group in GROUPS:
-        chosen = yaml.safe_load((ROOT / f"conf/{group}/{params[group]}.yaml").read_text())
-        places.update(f"{group}.{key}" for key in keys(chosen))
+        places.update(f"{group}.{key}" for key in keys(preset(group, params[group])))
     assert max(places.values()) == 1
     assert not [path for path in CHOICES if "lr" in yaml.safe_load(path.read_text())]
 
 
 @pytest.mark.parametrize("group", sorted({*GROUPS} - {"executor"}))  # whose arguments are its own
 def test_the_choices_of_a_group_define_the_same_keys(group: str) -> None:
-    trees = [yaml.safe_load(path.read_text()) for path in CHOICES if path.parent.name == group]
-    assert len({frozenset(tree) for tree in trees}) == 1
+    names = [path.stem for path in CHOICES if path.parent.name == group]
+    assert len({frozenset(preset(group, name)) for name in names}) == 1
+
+
+@pytest.mark.parametrize("path", [p for p in CHOICES if p.parent.name in ("model", "recipe")])
+def test_a_preset_lists_only_what_differs_from_paper(path: Path) -> None:
+    own = yaml.safe_load(path.read_text())
+    if path.stem == "paper":
+        assert "defaults" not in own
+        return
+    assert own.pop("defaults") == ["paper", "_self_"]
+    paper = flat(preset(path.parent.name, "paper"))
+    assert not [key for key, value in flat(own).items() if paper.get(key, MISSING) == value]
+
+
+def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Values by their dotted keys."""
+    values: dict[str, Any] = {}
+    for key, value in tree.items():
+        nested = isinstance(value, dict) and value
+        values |= flat(value, f"{prefix}{key}.") if nested else {prefix + key: value}
+    return values
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,10 @@
 """Both sides of each row in which the paper, the 2012 code and Caffe disagree about the net."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
-import yaml
 from torch import Tensor
 
 from alexnet.model.alexnet import AlexNet, initialise, layers_of
@@ -14,13 +12,12 @@ from alexnet.model.layer_shapes import LRN, MAPS, PADDING
 from alexnet.model.lrn import lrn
 from alexnet.model.spatial_norm import spatial_norm
 from alexnet.runtime.errors import InputError
+from presets import preset
 
-CONF = Path(__file__).parents[2] / "conf"
 
-
-def preset(name: str, width_divisor: int | None = None) -> tuple[AlexNet, dict[str, Any]]:
+def net_of(name: str, width_divisor: int | None = None) -> tuple[AlexNet, dict[str, Any]]:
     """The net of conf/model/<name>.yaml, initialised; with it, what the file says."""
-    told: dict[str, Any] = yaml.safe_load((CONF / f"model/{name}.yaml").read_text())
+    told = preset("model", name)
     shape = {key: value for key, value in told.items() if not key.startswith("init")}
     if width_divisor:
         shape["width_divisor"] = width_divisor
@@ -54,7 +51,7 @@ def outputs(net: AlexNet, x: Tensor, *names: str) -> list[Tensor]:
     ],
 )
 def test_sizes(name: str, parameters: int, neurons: int) -> None:
-    net, told = preset(name)
+    net, told = net_of(name)
     assert sum(p.numel() for p in net.parameters()) == parameters
     side = told["crop"]
     outs = outputs(net, torch.zeros(1, 3, side, side), *layers_of(net))
@@ -62,13 +59,13 @@ def test_sizes(name: str, parameters: int, neurons: int) -> None:
 
 
 def test_the_sixth_layer_sees_both_towers_and_is_six_by_six() -> None:
-    net, _ = preset("six_conv", 8)
+    net, _ = net_of("six_conv", 8)
     assert net.conv6.groups == 1
     assert outputs(net, torch.zeros(1, 3, 224, 224), "conv6")[0].shape == (1, 32, 6, 6)
 
 
 def test_one_gpu_has_no_border_between_maps() -> None:
-    net, _ = preset("one_gpu")
+    net, _ = net_of("one_gpu")
     assert [layer.groups for name, layer in layers_of(net).items() if "conv" in name] == [1] * 5
 
 
@@ -86,7 +83,7 @@ def test_order_of_layer_1() -> None:
     """As the text: rectifier, normalisation, pool. As the 2012 code: the rectifier comes last."""
     x = 50 * torch.randn(2, 3, 224, 224)
     for name in ("paper", "original"):
-        net, told = preset(name, 8)
+        net, told = net_of(name, 8)
         constants = {key: told["lrn"][key] for key in ("k", "n", "alpha", "beta")}
         (a,) = outputs(net, x, "conv1")
         if name == "paper":
@@ -100,7 +97,7 @@ def test_scope_of_the_normalisation() -> None:
     """Caffe's reaches across the border between the towers, the paper's does not."""
     x = 50 * torch.randn(1, 3, 227, 227)
     for name, reaches in (("paper", False), ("caffe", True)):
-        net, told = preset(name, 2)  # 48 maps, 24 a tower
+        net, told = net_of(name, 2)  # 48 maps, 24 a tower
         side = told["crop"]
         before = after_first(net, x[:, :, :side, :side])
         with torch.no_grad():
@@ -123,7 +120,7 @@ def test_spatial_norm_is_its_formula() -> None:
 
 def test_only_the_original_has_a_spatial_norm() -> None:
     for name in ("paper", "caffe", "quick", "original"):
-        net, _ = preset(name, 8)
+        net, _ = net_of(name, 8)
         assert (net.spatial_norm is not None) is (name == "original")
     with_it = outputs(net, 50 * torch.ones(1, 3, 224, 224), "conv3")[0]
     net.spatial_norm = None
@@ -132,9 +129,9 @@ def test_only_the_original_has_a_spatial_norm() -> None:
 
 def test_alpha_by_the_text_and_by_the_code() -> None:
     """The 2012 code, Caffe and torch divide alpha by n; ours is the paper's formula."""
-    assert preset("paper", 16)[1]["lrn"]["alpha"] == 1e-4
+    assert net_of("paper", 16)[1]["lrn"]["alpha"] == 1e-4
     for name in ("original", "caffe"):
-        assert preset(name, 16)[1]["lrn"]["alpha"] == pytest.approx(1e-4 / 5)
+        assert net_of(name, 16)[1]["lrn"]["alpha"] == pytest.approx(1e-4 / 5)
     x = 40 * torch.randn(1, 96, 3, 3)
     ours = lrn(x, 2, 5, 1e-4 / 5, 0.75, towers=1)
     torch.testing.assert_close(ours, F.local_response_norm(x, 5, 1e-4, 0.75, 2))
@@ -167,7 +164,7 @@ def test_padding_and_crop() -> None:
 
 def test_initial_values_of_each_preset() -> None:
     for name in ("original", "caffe"):  # the paper's: tests/test_paper.py
-        net, told = preset(name)
+        net, told = net_of(name)
         for layer, module in layers_of(net).items():
             std = float(module.weight.detach().std())
             assert std == pytest.approx(told["init_std"][layer], rel=0.05), (name, layer)

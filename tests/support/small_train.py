@@ -7,7 +7,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
 import torch
-import yaml
 
 from alexnet.dataset.moments import load_moments
 from alexnet.dataset.shards import Shards
@@ -15,15 +14,14 @@ from alexnet.model.alexnet import AlexNet, initialise
 from alexnet.model.weights import save_model
 from alexnet.train.loop import train
 from alexnet.train.recipe import recipe_of
-
-CONF = Path(__file__).resolve().parents[2] / "conf"
+from presets import preset
 
 
 def main() -> None:
     torch.set_num_threads(1)
     data, folder = map(Path, sys.argv[1:])
-    model = yaml.safe_load((CONF / "model/quick.yaml").read_text())
-    numbers = yaml.safe_load((CONF / "recipe/quick.yaml").read_text())
+    model = preset("model", "quick")
+    numbers = preset("recipe", "quick")
     std, bias = model.pop("init_std"), model.pop("init_bias")
     shape = model | {"classes": 5, "width_divisor": 16}
     net = AlexNet(**shape)

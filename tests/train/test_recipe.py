@@ -2,12 +2,10 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-import yaml
 
 from alexnet.dataset.moments import Moments, load_moments
 from alexnet.dataset.shards import Shards
@@ -23,14 +21,13 @@ from alexnet.train.inputs import Feed, inputs, plan_epoch
 from alexnet.train.optimizer import Dexp, Multistep, Plateau, Schedule, schedule_of
 from alexnet.train.recipe import Recipe, groups_of, recipe_of
 from images import Images
+from presets import preset
 
-CONF = Path(__file__).parents[2] / "conf/recipe"
 CPU = torch.device("cpu")
 
 
-def preset(name: str) -> Recipe:
-    numbers: dict[str, Any] = yaml.safe_load((CONF / f"{name}.yaml").read_text())
-    return recipe_of(numbers, 0.01, 224)
+def preset_recipe(name: str, crop: int = 224) -> Recipe:
+    return recipe_of(preset("recipe", name), 0.01, crop)
 
 
 @pytest.fixture(scope="module")
@@ -46,10 +43,10 @@ def first_batch(split: Shards, moments: Moments, recipe: Recipe, epoch: int = 0)
 
 def test_biases_learn_twice_as_fast_and_do_not_decay_in_the_2012_code() -> None:
     net = AlexNet(5, 16)
-    (one,) = groups_of(net, preset("paper"), 0, 0.01)
+    (one,) = groups_of(net, preset_recipe("paper"), 0, 0.01)
     assert len(one.names) == 16
     assert (one.lr, one.weight_decay) == (0.01, 0.0005)
-    weights, biases = groups_of(net, preset("original"), 0, 0.01)
+    weights, biases = groups_of(net, preset_recipe("original"), 0, 0.01)
     assert {name.partition(".")[2] for name in weights.names} == {"weight"}
     assert {name.partition(".")[2] for name in biases.names} == {"bias"}
     assert (weights.lr, weights.weight_decay) == (0.01, 0.0005)
@@ -59,14 +56,20 @@ def test_biases_learn_twice_as_fast_and_do_not_decay_in_the_2012_code() -> None:
 def test_conv1_learns_no_more_after_72_epochs_of_the_2012_code() -> None:
     net = AlexNet(5, 16)
     for epoch, learns in ((71, True), (72, False)):
-        names = [n for group in groups_of(net, preset("original"), epoch, 1.0) for n in group.names]
+        names = [
+            n
+            for group in groups_of(net, preset_recipe("original"), epoch, 1.0)
+            for n in group.names
+        ]
         assert ("conv1.weight" in names) is learns
         assert ("conv1.bias" in names) is learns
         assert "conv2.weight" in names
 
 
 def test_a_layer_has_its_own_rate() -> None:
-    recipe = replace(preset("paper"), layer_lr_multiplier={"fc8": 10.0}, frozen_from={"conv1": 0})
+    recipe = replace(
+        preset_recipe("paper"), layer_lr_multiplier={"fc8": 10.0}, frozen_from={"conv1": 0}
+    )
     rates = {
         name: group.lr
         for group in groups_of(AlexNet(5, 16), recipe, 0, 0.01)
@@ -81,7 +84,7 @@ def test_a_frozen_layer_stays_as_it_is(tmp_path: Path, split: Shards, moments: M
     net = AlexNet(5, 16)
     initialise(net, 0, dict.fromkeys(LAYERS, 0.03), dict.fromkeys(LAYERS, 0.1))
     before = {name: weight.clone() for name, weight in net.state_dict().items()}
-    recipe = replace(preset("quick"), epochs=1, frozen_from={"conv1": 0, "fc7": 0})
+    recipe = replace(preset_recipe("quick"), epochs=1, frozen_from={"conv1": 0, "fc7": 0})
     loop.train(net, split, split, moments, recipe, 0, tmp_path)
     same = {name for name, weight in net.state_dict().items() if torch.equal(weight, before[name])}
     assert same == {"conv1.weight", "conv1.bias", "fc7.weight", "fc7.bias"}
@@ -89,7 +92,7 @@ def test_a_frozen_layer_stays_as_it_is(tmp_path: Path, split: Shards, moments: M
 
 def test_the_mean_under_the_crop_or_the_centres(split: Shards, moments: Moments) -> None:
     still = AugmentSettings(reflections=False, alpha_std=0.0)
-    recipe = replace(preset("paper"), augmentation=still, batch_size=6)
+    recipe = replace(preset_recipe("paper"), augmentation=still, batch_size=6)
     under = first_batch(split, moments, recipe)
     centre = first_batch(split, moments, replace(recipe, mean_under_crop=False))
     choices = plan_epoch(0, 0, len(split), still)
@@ -103,10 +106,15 @@ def test_the_mean_under_the_crop_or_the_centres(split: Shards, moments: Moments)
 def test_colours_shift_until_an_epoch_and_are_divided_while_they_do(
     split: Shards, moments: Moments
 ) -> None:
-    quiet = replace(preset("paper"), augmentation=AugmentSettings(alpha_std=0.0), batch_size=4)
+    quiet = replace(
+        preset_recipe("paper"), augmentation=AugmentSettings(alpha_std=0.0), batch_size=4
+    )
     plain = first_batch(split, moments, quiet)
     original = replace(
-        preset("original"), augmentation=AugmentSettings(), batch_size=4, mean_under_crop=True
+        preset_recipe("original"),
+        augmentation=AugmentSettings(),
+        batch_size=4,
+        mean_under_crop=True,
     )
     shifted = first_batch(split, moments, original)
     choices = plan_epoch(0, 0, len(split), AugmentSettings())
@@ -124,9 +132,9 @@ def test_colours_shift_until_an_epoch_and_are_divided_while_they_do(
 
 
 def test_crops_of_the_text_of_the_code_and_of_caffe() -> None:
-    assert preset("paper").augmentation == AugmentSettings(224, 32, 1)
-    assert preset("original").augmentation == AugmentSettings(224, 33, 32)
-    caffe = recipe_of(yaml.safe_load((CONF / "caffe.yaml").read_text()), 0.01, 227)
+    assert preset_recipe("paper").augmentation == AugmentSettings(224, 32, 1)
+    assert preset_recipe("original").augmentation == AugmentSettings(224, 33, 32)
+    caffe = preset_recipe("caffe", 227)
     assert (
         caffe.augmentation.crop,
         caffe.augmentation.crop_offsets,
@@ -143,8 +151,8 @@ def factors(schedule: Schedule, epochs: int) -> list[float]:
 
 
 def test_schedules() -> None:
-    assert isinstance(preset("paper").schedule, Plateau)
-    original = factors(preset("original").schedule, 91)
+    assert isinstance(preset_recipe("paper").schedule, Plateau)
+    original = factors(preset_recipe("original").schedule, 91)
     np.testing.assert_allclose(original, [1] * 24 + [0.1] * 27 + [0.01] * 28 + [0.001] * 12)
     dexp = factors(Dexp(span=250, steps=4, epochs=8), 8)
     np.testing.assert_allclose(dexp, np.repeat([1, 250 ** (-1 / 3), 250 ** (-2 / 3), 1 / 250], 2))
@@ -156,7 +164,7 @@ def test_schedules() -> None:
 
 
 def test_an_unknown_layer_is_refused() -> None:
-    numbers = yaml.safe_load((CONF / "paper.yaml").read_text())
+    numbers = preset("recipe", "paper")
     with pytest.raises(InputError, match="no layer conv9; fix: name one of conv1"):
         recipe_of(numbers | {"frozen_from": {"conv9": 0}}, 0.01, 224)
 
@@ -167,7 +175,7 @@ def test_a_loss_that_stays_flat_is_warned_of(
     """With weights of nothing no image reaches the logits."""
     net = AlexNet(5, 16)
     initialise(net, 0, dict.fromkeys(LAYERS, 1e-6), dict.fromkeys(LAYERS, 0.0))
-    recipe = replace(preset("quick"), epochs=3, lr=1e-9)
+    recipe = replace(preset_recipe("quick"), epochs=3, lr=1e-9)
     loop.train(net, split, split, moments, recipe, 0, tmp_path)
     said = capsys.readouterr().out
     assert said.count("warning: the loss") == 2  # after the second epoch, and after the third
@@ -179,7 +187,7 @@ def test_the_history_tells_the_size_of_weights_and_steps(
 ) -> None:
     net = AlexNet(5, 16)
     initialise(net, 0, dict.fromkeys(LAYERS, 0.03), dict.fromkeys(LAYERS, 0.1))
-    recipe = replace(preset("quick"), epochs=2)
+    recipe = replace(preset_recipe("quick"), epochs=2)
     (_, row) = loop.train(net, split, split, moments, recipe, 0, tmp_path)
     for name in ("conv1", "conv5", "fc8"):
         assert row[f"w_{name}"] == pytest.approx(
