@@ -27,8 +27,8 @@ from hypothesis import strategies as st
 from alexnet.archives.tar import MOST_NOTES, stored_files
 from alexnet.config import compose, stage
 from alexnet.config.executor import workers
+from alexnet.index import devkit
 from alexnet.index.devkit import read_devkit
-from alexnet.miniature import devkit
 from alexnet.miniature.devkit import KIT
 from alexnet.runtime.errors import InputError
 from hostile_raw import tar_of
