@@ -18,7 +18,8 @@ from torch import Tensor
 
 from alexnet.launch.gpus import pick_device
 from alexnet.model.alexnet import AlexNet, layers_of
-from alexnet.model.conv1 import conv1
+from alexnet.model.conv1 import blocked_conv1
+from alexnet.model.net_config import NetConfig
 from alexnet.runtime.processes import keep_freed_memory
 from alexnet.train.optimizer import update
 from benchmarks.clock import Costs, interleaved
@@ -58,14 +59,18 @@ def layers(net: AlexNet, bf16: bool) -> list[Layer]:
     by_blocks = partial(_by_blocks, first) if bf16 else first
     pool = partial(F.max_pool2d, kernel_size=3, stride=2)
     c1, c2, c3, c5 = (96, 55, 55), (256, 27, 27), (384, 13, 13), (256, 13, 13)
-    p1, p2, p5, hidden = (96, 27, 27), c5, (256, 6, 6), (net.neurons,)
+    p1, p2, p5, hidden = (96, 27, 27), c5, (256, 6, 6), (net.config.layer_neurons,)
     convolutional = {
         "conv2": (p1, c2),
         "conv3": (p2, c3),
         "conv4": (c3, c3),
         "conv5": (c3, c5),
     }
-    connected = {"fc6": ((9216,), hidden), "fc7": (hidden, hidden), "fc8": (hidden, (net.classes,))}
+    connected = {
+        "fc6": ((9216,), hidden),
+        "fc7": (hidden, hidden),
+        "fc8": (hidden, (net.config.classes,)),
+    }
     found = {
         name: _weighted(name, layers_of(net)[name], *shapes)
         for name, shapes in (convolutional | connected).items()
@@ -93,7 +98,7 @@ def layers(net: AlexNet, bf16: bool) -> list[Layer]:
 
 
 def _by_blocks(layer: torch.nn.Conv2d, x: Tensor) -> Tensor:
-    return conv1(x, layer.weight, layer.bias)
+    return blocked_conv1(x, layer.weight, layer.bias)
 
 
 def _weighted(
@@ -121,7 +126,7 @@ def rows(photos: list[bytes], rounds: int, device: str = "cpu", size: int = BATC
 
 def _table(rounds: int, device: torch.device, size: int, bf16: bool) -> list[Row]:
     dtype = torch.bfloat16 if bf16 else torch.float32
-    net = AlexNet().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    net = AlexNet(NetConfig()).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     parts = layers(net, bf16)
     ways = {part.name: _passes(part, size, dtype, device) for part in parts}
     ways["update"] = _updates(net)

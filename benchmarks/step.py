@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from alexnet.launch.gpus import pick_device
 from alexnet.model.alexnet import AlexNet
+from alexnet.model.net_config import NetConfig
 from alexnet.runtime.processes import keep_freed_memory
 from alexnet.train.dropout import dropout_masks
 from alexnet.train.optimizer import update
@@ -63,7 +64,7 @@ def ours(
     device: torch.device, dtype: torch.dtype, width_divisor: int = 1, classes: int = CLASSES
 ) -> Step:
     """As alexnet.train.loop computes it."""
-    net = AlexNet(classes, width_divisor)
+    net = AlexNet(NetConfig(classes, width_divisor))
     net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     weights: list[Tensor] = list(net.parameters())
     velocities = [torch.zeros_like(weight) for weight in weights]
@@ -84,8 +85,8 @@ def _our_step(
 ) -> Tensor:
     images, labels = batch
     x = images.contiguous(memory_format=torch.channels_last)
-    everywhere = slice(0, len(x)), slice(0, net.neurons)
-    masks = dropout_masks(0, 0, *everywhere, net.dropout, x.device)
+    everywhere = slice(0, len(x)), slice(0, net.config.layer_neurons)
+    masks = dropout_masks(0, 0, *everywhere, net.config.dropout, x.device)
     with precision:
         loss = F.cross_entropy(net(x, masks).float(), labels)
     gradients = list(torch.autograd.grad(loss, weights))

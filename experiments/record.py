@@ -23,7 +23,7 @@ def main() -> None:
     result["wrong_images"] = read_wrong(asked.run / "evaluate/predictions.csv")
     start = _told(asked.run / "train")["recipe"]["init_from"]
     if start:
-        result["first_trained_on"] = _told(Path(start))["chosen"]["dataset"]
+        result["first_trained_on"] = _told(Path(start))["choices"]["dataset"]
     asked.out.parent.mkdir(parents=True, exist_ok=True)
     write_result(asked.out, result)
 

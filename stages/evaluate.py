@@ -33,17 +33,17 @@ def main(config: Config) -> None:
     launched(Launch(**how), partial(work, Path(config.data), Path(config.into)))
 
 
-def work(data: Path, into: Path, place: RankLayout, device: torch.device) -> None:
+def work(data: Path, into: Path, layout: RankLayout, device: torch.device) -> None:
     """What is done in each process."""
-    net, moments, described = load_model(into / "train", place)
+    net, moments, description = load_model(into / "train", layout)
     index = load_index(data / "index")
-    split, shards = choose_split(data, index, described)
+    split, shards = choose_split(data, index, description)
     mean = torch.from_numpy(moments.mean_image).to(device)
-    with pick_autocast(described["recipe"]["precision"], device):
+    with pick_autocast(description.precision, device):
         predictions = predict(net.to(device), shards, mean)
-    if not place.first:
+    if not layout.is_main:
         return
-    result = result_of(counts_of(predictions), len(shards), run_of(described, split))
+    result = result_of(counts_of(predictions), len(shards), run_of(description, split))
     with replaced(into / "evaluate") as folder:
         write_predictions(folder, predictions, index.splits[split], index.synsets)
         write_result(folder / "result.json", result)

@@ -26,22 +26,21 @@ def main(config: Config) -> None:
 
 
 def retrieve(data: Path, into: Path, device: torch.device) -> None:
-    """The neighbours and the codes of the model in `into`, among the images of `data`."""
-    net, moments, described = load_model(into / "train")
+    """Write into/retrieve: the nearest images in `data` by the model in `into`, and its codes."""
+    net, moments, description = load_model(into / "train")
     mean = torch.from_numpy(moments.mean_image).to(device)
     train, val = Shards(data / "shards/train"), Shards(data / "shards/val")
-    queries = neighbours.evenly(val.records, neighbours.QUERIES)
+    queries = neighbours.evenly_spaced(val.records, neighbours.QUERIES)
     net.to(device)
-    with pick_autocast(described["recipe"]["precision"], device):
-        found, rows = neighbours.search(net, train, val, queries, mean, binary_codes.SAMPLE)
-        asked = neighbours.hidden(
-            net, val, neighbours.evenly(val.records, binary_codes.QUERIES), mean
-        )
-    recalls = list(binary_codes.recalls(rows.to(device), asked.to(device), described["seed"]))
+    with pick_autocast(description.precision, device):
+        nearest, rows = neighbours.search(net, train, val, queries, mean, binary_codes.MAX_ROWS)
+        records = neighbours.evenly_spaced(val.records, binary_codes.MAX_QUERIES)
+        code_queries = neighbours.fc7_activations(net, val, records, mean)
+    recalls = list(binary_codes.recalls(rows.to(device), code_queries.to(device), description.seed))
     with replaced(into / "retrieve") as folder:
-        neighbours.write_neighbours(folder / "neighbours.csv", queries, found)
-        binary_codes.write_codes(folder / "codes.csv", recalls)
-    binary_codes.print_table(recalls, len(rows))
+        neighbours.write_neighbours(folder / "neighbours.csv", queries, nearest)
+        binary_codes.write_recalls(folder / "codes.csv", recalls)
+    binary_codes.print_recalls(recalls, len(rows))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ from alexnet.dataset.moments import load_moments
 from alexnet.dataset.shards import Shards
 from alexnet.launch.torchrun import Launch, held, launched
 from alexnet.model.alexnet import AlexNet, initialise
-from alexnet.model.description import input_rule
+from alexnet.model.description import ModelDescription, input_rule
+from alexnet.model.net_config import NetConfig
 from alexnet.model.towers import RankLayout, gather_rows, local_rows
 from alexnet.model.weights import init_from, save_model
 from alexnet.runtime.files import replaced
@@ -38,42 +39,42 @@ def main(config: Config) -> None:
     launched(Launch(**how), partial(work, config, steps))
 
 
-def work(config: Config, steps: int, place: RankLayout, device: torch.device) -> None:
+def work(config: Config, steps: int, layout: RankLayout, device: torch.device) -> None:
     """What is done in each process."""
     print(f"train: {usable_threads()}", flush=True)
     data = Path(config.data)
-    synsets = [asdict(synset) for synset in load_synsets(data / "index")]
+    synsets = load_synsets(data / "index")
     moments = load_moments(data / "moments")
     shards, val = Shards(data / "shards/train"), Shards(data / "shards/val")
     dataset = config.dataset
     model, numbers = asdict(config.model), asdict(config.recipe)
     std, bias = model.pop("init_std"), model.pop("init_bias")
-    shape = {"classes": len(synsets)} | model
-    recipe = recipe_of(numbers, config.lr, model["crop"])
+    net_config = NetConfig.from_mapping({"classes": len(synsets)} | model)
+    recipe = recipe_of(numbers, config.lr, net_config.crop)
 
-    whole, net = AlexNet(**shape), AlexNet(**shape, place=place)
+    whole, net = AlexNet(net_config), AlexNet(net_config, layout)
     initialise(whole, config.seed, std, bias)
     start = numbers["init_from"] and init_from(whole, Path(numbers["init_from"]))
-    net.load_state_dict(local_rows(whole.state_dict(), place))
+    net.load_state_dict(local_rows(whole.state_dict(), layout))
     net.to(device).to(memory_format=torch.channels_last)
-    told = shape, std, bias, numbers, config.lr, config.seed, start
-    mark = fingerprint(*told, *(data / name for name in INPUTS), *sources())
-    with held("train", mark, place) as scratch:
+    parameters = asdict(net_config), std, bias, numbers, config.lr, config.seed, start
+    mark = fingerprint(*parameters, *(data / name for name in INPUTS), *sources())
+    with held("train", mark, layout) as scratch:
         history = train(net, shards, val, moments, recipe, config.seed, scratch, steps)
-        whole.load_state_dict(gather_rows(net.state_dict(), place))
-        if not place.first:
+        whole.load_state_dict(gather_rows(net.state_dict(), layout))
+        if not layout.is_main:
             return
-        described = {
-            "chosen": config.choices,
-            "lr": config.lr,
-            "seed": config.seed,
-            "net": shape,
-            "recipe": numbers,
-            "input": input_rule(dataset.resample, dataset.apply_exif, model["crop"]),
-            "synsets": synsets,
-        }
+        description = ModelDescription(
+            choices=config.choices,
+            lr=config.lr,
+            seed=config.seed,
+            net=net_config,
+            recipe=numbers,
+            input=input_rule(dataset.resample, dataset.apply_exif, net_config.crop),
+            synsets=synsets,
+        )
         with replaced(Path(config.into, "train")) as folder:
-            save_model(folder, whole, moments, described)
+            save_model(folder, whole, moments, description)
             write_history(folder / "history.csv", history)
 
 

@@ -15,7 +15,7 @@ from alexnet.cli import doctor
 from alexnet.cli.doctor import Cost, Finding
 from alexnet.config.compose import load_config
 from alexnet.dataset.index import ROW, Index, Synset, save_index
-from alexnet.model.layer_shapes import MAPS
+from alexnet.model.net_config import NetConfig
 from alexnet.runtime.errors import InputError
 
 HOW = SimpleNamespace(pixels="raw", resample="bicubic", apply_exif=False)
@@ -68,7 +68,7 @@ def test_a_gpu_is_asked_for_by_torch_only_where_there_is_a_device_file(
     assert Finding("GPU", "none: training will use the CPU") in list(doctor.machine())
     (tmp_path / "nvidiactl").touch()
     assert Finding("GPU", "NVIDIA H100") in list(doctor.machine())
-    (found,) = doctor.training({}, 128)
+    (found,) = doctor.training(NetConfig(), 128)
     assert found.value.endswith("about 3.0 GB of the GPU's memory")
 
 
@@ -123,12 +123,12 @@ def test_an_epoch_that_memory_cannot_hold_reads_the_disk(
 def test_training_that_memory_cannot_hold(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "GPUS", ())
     monkeypatch.setattr(doctor, "memory", lambda: 4e9)
-    (found,) = doctor.training({"maps": MAPS}, 128)
+    (found,) = doctor.training(NetConfig(), 128)
     assert found.value.startswith(
         "60,965,224 parameters for 1,000 classes, batches of 128: about 3.0 GB of"
     )
     assert found.fix == ""
-    (found,) = doctor.training({"maps": MAPS}, 512)
+    (found,) = doctor.training(NetConfig(), 512)
     assert "batch_size" in found.fix
 
 

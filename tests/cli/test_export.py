@@ -11,14 +11,15 @@ import torch
 from alexnet.cli import export as export_module
 from alexnet.cli.export import TOLERANCE, check_needed, export
 from alexnet.inference.ten_views import view_probabilities
+from alexnet.model.net_config import SpatialNormConfig
 from alexnet.model.weights import load_model
 from alexnet.runtime.errors import InputError
-from small_model import CLASSES, described, moments, small_model
+from small_model import CLASSES, moments, small_description, small_model
 
 MEAN = torch.from_numpy(moments().mean_image)
 ORIGINAL = {  # the 2012 code's net, with all that is hard to export
     "layer1_order": "lrn_pool_relu",
-    "spatial_norm": {"k": 1.0, "size": 5, "alpha": 4e-5, "beta": 0.75},
+    "spatial_norm": SpatialNormConfig(k=1.0, size=5, alpha=4e-5, beta=0.75),
 }
 
 
@@ -46,7 +47,7 @@ def test_a_graph_computes_what_the_net_does(
         found = run(np.ascontiguousarray(images.transpose(0, 3, 1, 2), np.float32))
         assert found.shape == (n, CLASSES)
         assert abs(found - (ten if ten_views else centre).numpy()).max() <= TOLERANCE
-    assert metadata(path)["synsets"] == described()["synsets"]
+    assert metadata(path)["synsets"] == small_description().to_json()["synsets"]
     assert "RGB, 0–255" in metadata(path)["takes"]
 
 
@@ -73,7 +74,7 @@ def test_what_differs_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(export_module.KINDS, "pt2", (harmed, run_of))
     (tmp_path / "graph.pt2").write_text("the one before")
     with pytest.raises(InputError, match="differs from the original"):
-        export(tmp_path / "graph.pt2", "pt2", net, MEAN, described(), False)
+        export(tmp_path / "graph.pt2", "pt2", net, MEAN, small_description(), False)
     assert (tmp_path / "graph.pt2").read_text() == "the one before"
     assert [p.name for p in tmp_path.iterdir() if p.is_file()] == ["graph.pt2"]
 

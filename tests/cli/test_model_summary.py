@@ -1,12 +1,14 @@
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from rich.console import Console
 
 from alexnet.cli.model_summary import Weights, layers, model_tables, short
-from alexnet.model.layer_shapes import LAYERS, NetConfig, layer_shapes
-from small_model import described
+from alexnet.model.layer_shapes import layer_shapes
+from alexnet.model.net_config import LAYERS, NetConfig
+from small_model import small_description
 
 
 def weights_of(net: NetConfig) -> Weights:
@@ -38,8 +40,9 @@ def test_the_size_of_weights() -> None:
 
 def test_the_tables_fit_eighty_columns(paper: Weights) -> None:
     out = io.StringIO()
-    told = described() | {"net": {}}
-    for table in model_tables(paper, told | {"chosen": {"dataset": "ilsvrc2012"}}):
+    choices = {"dataset": "ilsvrc2012", "model": "paper", "recipe": "paper"}
+    description = replace(small_description(), net=NetConfig(), choices=choices)
+    for table in model_tables(paper, description):
         Console(file=out, width=80).print(table)
     said = out.getvalue()
     for number in ("60,965,224", "724.4 M", "37,752,832", "384×256×3×3", "256×27×27", "ilsvrc2012"):
@@ -50,11 +53,10 @@ def test_counts_are_short() -> None:
     assert [short(n) for n in (105_415_200, 12_288)] == ["105.4 M", "12.3 k"]
 
 
-@pytest.mark.parametrize("chosen", [["quick"], "quick", None, {"model": {"a": "\x1b[31m"}}])
-def test_what_a_file_tells_of_its_run_is_shown_whatever_it_is(chosen: object) -> None:
-    told = described() | {"chosen": chosen, "seed": [1], "lr": {}}
+def test_control_characters_in_a_description_are_not_printed() -> None:
+    choices = {"dataset": "small", "model": "\x1b[31m", "recipe": "quick"}
     file = io.StringIO()
-    facts = next(model_tables({}, told))
+    facts = next(model_tables({}, replace(small_description(), choices=choices)))
     Console(file=file, width=80).print(facts)
-    assert "not told" in file.getvalue()
+    assert "small" in file.getvalue()
     assert "\x1b" not in file.getvalue()

@@ -2,6 +2,7 @@
 
 import io
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,11 @@ from alexnet.cli.submit import load_voters, write_submission
 from alexnet.dataset.shards import Shards
 from alexnet.inference.ten_views import predict
 from alexnet.model.alexnet import initialise
-from alexnet.model.layer_shapes import LAYERS
+from alexnet.model.net_config import LAYERS
 from alexnet.model.weights import load_model, save_model
 from alexnet.runtime.errors import InputError
 from images import Images, smooth_images, write_split
-from small_model import STD, described, moments, small_model
+from small_model import STD, moments, small_description, small_model
 
 CPU = torch.device("cpu")
 
@@ -48,7 +49,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     one, other = (tmp_path_factory.mktemp(name) for name in ("one", "other"))
     net = small_model(one)
     initialise(net, 1, STD, dict.fromkeys(LAYERS, 0.1))
-    save_model(other, net, moments(), described())
+    save_model(other, net, moments(), small_description())
     return [one, other]
 
 
@@ -77,14 +78,13 @@ def test_it_says_what_the_evaluation_stage_says(
 def test_what_does_not_go_together_is_one_line(
     tmp_path: Path, test_tar: Path, models: list[Path]
 ) -> None:
-    told = described()
-    told["synsets"] = told["synsets"][::-1]
-    save_model(tmp_path, load_model(models[0])[0], moments(), told)
+    description = small_description()
+    other = replace(description, synsets=description.synsets[::-1])
+    save_model(tmp_path, load_model(models[0])[0], moments(), other)
     with pytest.raises(InputError, match="differ in their synsets; fix: name models"):
         load_voters([models[0], tmp_path], CPU)
-    for synset in told["synsets"]:
-        synset["devkit_id"] = 0
-    save_model(tmp_path, load_model(models[0])[0], moments(), told)
+    other = replace(description, synsets=[replace(s, devkit_id=0) for s in other.synsets])
+    save_model(tmp_path, load_model(models[0])[0], moments(), other)
     with pytest.raises(InputError, match="no ILSVRC ids"):
         write_submission(tmp_path / "out.txt", load_voters([tmp_path], CPU), test_tar)
     voters = load_voters(models[:1], CPU)

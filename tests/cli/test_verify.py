@@ -116,4 +116,4 @@ def test_a_model_is_looked_at_too(tmp_path: Path) -> None:
         assert re.search("model.json .*fix: .*dvc repro -f train", line)
     flipped(tmp_path / "train/model.safetensors", -3000)
     (line,) = verify_model(tmp_path / "train")
-    assert "changed after it was written" in line
+    assert "do not match its checksum" in line

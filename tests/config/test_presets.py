@@ -1,5 +1,6 @@
 """Both sides of each row in which the paper, the 2012 code and Caffe disagree about the net."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from alexnet.model.alexnet import AlexNet, initialise, layers_of
-from alexnet.model.layer_shapes import LRN, MAPS, PADDING
 from alexnet.model.lrn import lrn
+from alexnet.model.net_config import MAPS, LrnConfig, NetConfig
 from alexnet.model.spatial_norm import spatial_norm
 from alexnet.runtime.errors import InputError
 from presets import preset
@@ -18,10 +19,10 @@ from presets import preset
 def net_of(name: str, width_divisor: int | None = None) -> tuple[AlexNet, dict[str, Any]]:
     """The net of conf/model/<name>.yaml, initialised; with it, what the file says."""
     told = preset("model", name)
-    shape = {key: value for key, value in told.items() if not key.startswith("init")}
+    values = {key: value for key, value in told.items() if not key.startswith("init")}
     if width_divisor:
-        shape["width_divisor"] = width_divisor
-    net = AlexNet(1000, **shape)
+        values["width_divisor"] = width_divisor
+    net = AlexNet(NetConfig.from_mapping({"classes": 1000} | values))
     initialise(net, 0, told["init_std"], told["init_bias"])
     return net, told
 
@@ -121,9 +122,9 @@ def test_spatial_norm_is_its_formula() -> None:
 def test_only_the_original_has_a_spatial_norm() -> None:
     for name in ("paper", "caffe", "quick", "original"):
         net, _ = net_of(name, 8)
-        assert (net.spatial_norm is not None) is (name == "original")
+        assert (net.config.spatial_norm is not None) is (name == "original")
     with_it = outputs(net, 50 * torch.ones(1, 3, 224, 224), "conv3")[0]
-    net.spatial_norm = None
+    net.config = replace(net.config, spatial_norm=None)
     assert not torch.equal(with_it, outputs(net, 50 * torch.ones(1, 3, 224, 224), "conv3")[0])
 
 
@@ -141,10 +142,10 @@ def test_dropout_masked_and_inverted() -> None:
     """The text halves at test; Caffe doubles in training: the same expectation."""
     x = 50 * torch.randn(2, 3, 224, 224)
     for form, training, at_test in (("masked", 1.0, 0.5), ("inverted", 2.0, 1.0)):
-        net = AlexNet(5, 16, dropout_form=form)
+        net = AlexNet(NetConfig(5, 16, dropout_form=form))
         hidden: list[Tensor] = []
         hook = net.fc7.register_forward_pre_hook(lambda _, inputs, to=hidden: to.append(inputs[0]))
-        ones = torch.ones(2, net.neurons)
+        ones = torch.ones(2, net.config.layer_neurons)
         with torch.no_grad():
             net(x, (ones, ones))
             net(x)
@@ -154,12 +155,12 @@ def test_dropout_masked_and_inverted() -> None:
 
 def test_padding_and_crop() -> None:
     """224 with three zeros right and bottom, or shared out, or Caffe's 227 with none: all 55."""
-    for crop, padding in ((224, [0, 3, 0, 3]), (224, [1, 2, 1, 2]), (227, [0, 0, 0, 0])):
-        net = AlexNet(5, 16, crop=crop, padding=padding)
+    for crop, padding in ((224, (0, 3, 0, 3)), (224, (1, 2, 1, 2)), (227, (0, 0, 0, 0))):
+        net = AlexNet(NetConfig(5, 16, crop=crop, padding=padding))
         (out,) = outputs(net, torch.zeros(1, 3, crop, crop), "conv1")
         assert out.shape[2:] == (55, 55)
     with pytest.raises(InputError, match="do not add up to 227"):
-        AlexNet(5, 16, crop=224, padding=[0, 0, 0, 0])
+        NetConfig(crop=224, padding=(0, 0, 0, 0))
 
 
 def test_initial_values_of_each_preset() -> None:
@@ -173,14 +174,14 @@ def test_initial_values_of_each_preset() -> None:
 
 def test_maps_that_do_not_divide_are_refused() -> None:
     with pytest.raises(InputError, match="conv2 has 255 maps"):
-        AlexNet(
+        NetConfig(
             maps={"conv1": 96, "conv2": 255, "conv3": 384, "conv4": 384, "conv5": 256, "conv6": 0}
         )
 
 
-def narrow(**how: Any) -> AlexNet:
-    """The paper's net, an eighth as wide, with something else in one place."""
-    return AlexNet(10, 8, **how)
+def narrow(**changes: Any) -> AlexNet:
+    """The paper's net, an eighth as wide, with some fields of its NetConfig changed."""
+    return AlexNet(NetConfig(10, 8, **changes))
 
 
 def without(*names: str) -> dict[str, Any]:
@@ -191,7 +192,7 @@ def test_without_lrn_the_rectified_maps_go_to_the_pool() -> None:
     x = 60 * torch.randn(2, 3, 224, 224)
     net, plain = narrow(), narrow(lrn=None)
     plain.load_state_dict(net.state_dict())
-    rectified = F.relu(net.conv1(F.pad(x, PADDING)))
+    rectified = F.relu(net.conv1(F.pad(x, net.config.padding)))
     assert torch.equal(after_first(plain, x), F.max_pool2d(rectified, 3, 2))
     assert not torch.equal(after_first(plain, x), after_first(net, x))
 
@@ -240,7 +241,7 @@ def test_towers_that_do_not_communicate_meet_in_fc6_alone() -> None:
 
 def test_an_even_number_of_neighbours_is_refused() -> None:
     with pytest.raises(InputError, match=r"model\.lrn\.n is 4"):
-        narrow(lrn={**LRN, "n": 4})
+        narrow(lrn=LrnConfig(n=4))
 
 
 def test_tanh_in_the_rectifiers_place() -> None:

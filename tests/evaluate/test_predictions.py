@@ -1,9 +1,8 @@
 """The files of data/evaluate, read as people and ILSVRC's server would."""
 
 import csv
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +14,7 @@ from alexnet.inference.ten_views import Predictions
 from alexnet.inference.top_k import likeliest
 from alexnet.runtime.errors import InputError
 from images import files_end_at, random_images, write_split
+from small_model import small_description
 
 NAMES = ["c.JPEG", "a.JPEG", 'd,"ü".JPEG', "b.JPEG"]
 SYNSETS = [Synset(n + 11, f"n{n:08d}", "a word") for n in range(7)]
@@ -73,18 +73,18 @@ def test_fewer_classes_and_no_ids(tmp_path: Path, rows: Rows) -> None:
 
 
 def test_the_split_never_looked_at_is_tested(tmp_path: Path, rows: Rows) -> None:
-    described: dict[str, Any] = {"synsets": [asdict(synset) for synset in SYNSETS]}
+    model = replace(small_description(), synsets=SYNSETS)
     for split in ("val", "test"):
         write_split(tmp_path / "shards" / split, random_images(4), [0, 1, 2, 3])
     both = Index({"train": rows, "val": rows, "test": rows}, [], SYNSETS)
     without = Index({"train": rows, "val": rows}, [], SYNSETS)
-    assert choose_split(tmp_path, both, described)[0] == "test"
-    split, shards = choose_split(tmp_path, without, described)
+    assert choose_split(tmp_path, both, model)[0] == "test"
+    split, shards = choose_split(tmp_path, without, model)
     assert (split, shards.folder.name) == ("val", "val")
     with pytest.raises(InputError, match=r"shards/test is not of the images in .*; fix: dvc repro"):
-        choose_split(tmp_path, Index({"test": rows[:3]}, [], SYNSETS), described)
+        choose_split(tmp_path, Index({"test": rows[:3]}, [], SYNSETS), model)
     with pytest.raises(InputError, match="not trained on the classes of"):
-        choose_split(tmp_path, both, {"synsets": described["synsets"][1:]})
+        choose_split(tmp_path, both, replace(model, synsets=SYNSETS[1:]))
 
 
 def test_not_one_byte_of_the_probabilities_is_lost_in_silence(tmp_path: Path, rows: Rows) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,39 +12,42 @@ from rich.console import Console
 from alexnet.evaluate.result import errors_table, interval, read_result, result_of, run_of, wilson
 from alexnet.evaluate.result import write_result as write
 from alexnet.runtime.errors import InputError
+from small_model import small_description
 
 COUNTS = {"top1_wrong": 75, "top5_wrong": 3, "center_top1_wrong": 90, "center_top5_wrong": 6}
-DESCRIBED: dict[str, Any] = {
-    "chosen": {"dataset": "folder", "model": "paper", "recipe": "quick"},
-    "net": {"classes": 9, "towers": 2},
-    "recipe": {"epochs": 24},
-    "input": {"resample": "area"},
-    "seed": 4,
-    "lr": 0.02,
-}
-RESULT = result_of(COUNTS, 300, run_of(DESCRIBED, "test"))
+MODEL = replace(
+    small_description(),
+    choices={"dataset": "folder", "model": "paper", "recipe": "quick"},
+    recipe={"epochs": 24, "precision": "fp32"},
+    seed=4,
+    lr=0.02,
+)
+RESULT = result_of(COUNTS, 300, run_of(MODEL, "test"))
 PARAMETERS = RESULT["run"]["parameters"]
 
 
 def test_errors_are_the_counts_of_the_images() -> None:
     errors = {"top1_error": 25, "top5_error": 1, "center_top1_error": 30, "center_top5_error": 2}
-    run = {"dataset": "folder", "split": "test", "classes": 9, "model": "paper"}
+    run = {"dataset": "folder", "split": "test", "classes": 7, "model": "paper"}
     run |= {"recipe": "quick", "parameters": PARAMETERS, "seed": 4, "lr": 0.02}
     assert {**errors, **COUNTS, "images": 300, "run": run} == RESULT
 
 
 def test_an_override_is_another_run_of_the_same_names() -> None:
     assert len(PARAMETERS) == 8
-    for part in ("net", "recipe", "input"):
-        other = DESCRIBED | {part: {**DESCRIBED[part], "classes": 9, "dropout": 0.1}}
+    for other in (
+        replace(MODEL, net=replace(MODEL.net, dropout=0.1)),
+        replace(MODEL, recipe={**MODEL.recipe, "epochs": 25}),
+        replace(MODEL, input=replace(MODEL.input, resample="area")),
+    ):
         assert run_of(other, "test")["parameters"] != PARAMETERS
-    same = DESCRIBED | {"seed": 5, "lr": 0.5}
+    same = replace(MODEL, seed=5, lr=0.5)
     assert run_of(same, "test")["parameters"] == PARAMETERS
 
 
 def test_seeds_that_began_with_runs_of_their_own_are_of_one_kind() -> None:
     def began(start: str | None) -> Any:
-        return run_of(DESCRIBED | {"recipe": {"epochs": 24, "init_from": start}}, "test")
+        return run_of(replace(MODEL, recipe={**MODEL.recipe, "init_from": start}), "test")
 
     assert began("runs/pretrained-0/train") == began("runs/pretrained-1/train") != began(None)
 

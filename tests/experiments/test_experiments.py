@@ -13,6 +13,7 @@ from alexnet.comparison.results_on_disk import COLLECTED
 from alexnet.comparison.runs import WHOLE
 from alexnet.config.compose import load_config
 from alexnet.model.alexnet import AlexNet, layers_of
+from alexnet.model.net_config import NetConfig
 from imports import ROOT, SOURCE, imported, package
 
 FOLDERS = sorted(path.parent for path in (ROOT / "experiments").glob("*/dvc.yaml"))
@@ -77,7 +78,8 @@ def test_a_row_differs_from_the_baseline_in_what_its_name_says(row: str) -> None
 @pytest.mark.parametrize("row", ROWS)
 def test_each_row_is_a_net(row: str) -> None:
     model = asdict(load_config(ROWS[row]).model)
-    net = AlexNet(3, **{k: v for k, v in model.items() if not k.startswith("init")})
+    del model["init_std"], model["init_bias"]
+    net = AlexNet(NetConfig.from_mapping({"classes": 3} | model))
     assert list(layers_of(net))[-1] == "fc8"
 
 

@@ -15,6 +15,7 @@ from alexnet.inference.ten_views import (
     view_probabilities,
 )
 from alexnet.model.alexnet import AlexNet, initialise
+from alexnet.model.net_config import NetConfig
 from alexnet.model.towers import RankLayout
 from alexnet.runtime.errors import InputError
 from images import Images, write_split
@@ -23,8 +24,8 @@ STD = dict.fromkeys(("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", 
 MEAN = 255 * torch.rand(256, 256, 3, generator=torch.Generator().manual_seed(1))
 
 
-def net_at(place: RankLayout) -> AlexNet:
-    small = AlexNet(classes=7, width_divisor=16, place=place)
+def net_at(layout: RankLayout) -> AlexNet:
+    small = AlexNet(NetConfig(7, 16), layout)
     initialise(small, 0, STD, dict.fromkeys(STD, 0.1))
     return small
 
@@ -90,7 +91,9 @@ def test_the_parts_of_any_ranks_add_up_to_the_whole(
 
     Of three batches; a fourth part has none.
     """
-    found = [predict(net_at(RankLayout(part=n, parts=parts)), split, MEAN, 7) for n in range(parts)]
+    found = [
+        predict(net_at(RankLayout(replica=n, replicas=parts)), split, MEAN, 7) for n in range(parts)
+    ]
     for name in ("top", "top_probabilities", "centre_top", "probabilities"):
         assert torch.equal(sum(getattr(each, name) for each in found), getattr(whole, name)), name
         told = torch.stack([getattr(each, name).any(dim=1) for each in found])

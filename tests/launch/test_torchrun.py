@@ -22,8 +22,9 @@ from alexnet.inference.ten_views import counts_of, predict
 from alexnet.launch import torchrun
 from alexnet.launch.gpus import pick_device
 from alexnet.launch.torchrun import Launch, launched
+from alexnet.model.tensor_file import load_tensors
 from alexnet.model.towers import SINGLE_PROCESS
-from alexnet.model.weights import load, load_model
+from alexnet.model.weights import load_model
 from alexnet.moments.pca import save_moments
 from alexnet.moments.sums import sums_of
 from alexnet.runtime.errors import InputError
@@ -150,7 +151,7 @@ class Stage:
             return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
 
     def weights(self) -> dict[str, torch.Tensor]:
-        return load(self.folder / "data/train/model.safetensors")[0]
+        return load_tensors(self.folder / "data/train/model.safetensors")[0]
 
 
 @pytest.fixture(scope="module")

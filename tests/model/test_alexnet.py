@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from alexnet.model.alexnet import AlexNet, initialise, layers_of
-from alexnet.model.layer_shapes import LAYERS
+from alexnet.model.net_config import LAYERS, NetConfig
 from alexnet.runtime.errors import InputError
 
 ORIGINAL = dict.fromkeys(LAYERS, 0.01) | dict.fromkeys(("conv3", "conv4", "conv5"), 0.03)
@@ -10,7 +10,7 @@ ORIGINAL = dict.fromkeys(LAYERS, 0.01) | dict.fromkeys(("conv3", "conv4", "conv5
 
 def spread(width_divisor: int) -> float:
     """The standard deviation of the logits over images of natural scale."""
-    net = AlexNet(100, width_divisor)
+    net = AlexNet(NetConfig(100, width_divisor))
     initialise(net, 0, ORIGINAL, dict.fromkeys(LAYERS, 0.0))
     coarse = torch.randn(8, 3, 28, 28, generator=torch.Generator().manual_seed(0))
     images = 60 * torch.nn.functional.interpolate(coarse, scale_factor=8, mode="bilinear")
@@ -25,16 +25,16 @@ def test_a_narrow_net_has_the_same_signal_at_its_logits() -> None:
 
 
 def test_width_divides_every_layer_but_the_last() -> None:
-    net = AlexNet(classes=12, width_divisor=4)
+    net = AlexNet(NetConfig(12, 4))
     widths = [layer.weight.shape[0] for layer in layers_of(net).values()]
     assert widths == [24, 64, 96, 96, 64, 1024, 1024, 12]
     assert net(torch.zeros(2, 3, 224, 224)).shape == (2, 12)
     with pytest.raises(InputError, match="width_divisor is 3"):
-        AlexNet(width_divisor=3)
+        NetConfig(width_divisor=3)
 
 
 def test_the_same_seed_the_same_weights() -> None:
-    nets = [AlexNet(5, 16) for _ in range(3)]
+    nets = [AlexNet(NetConfig(5, 16)) for _ in range(3)]
     for net, seed in zip(nets, (1, 1, 2), strict=True):
         initialise(net, seed, ORIGINAL, ORIGINAL)
     assert torch.equal(nets[0].fc6.weight, nets[1].fc6.weight)
@@ -42,9 +42,9 @@ def test_the_same_seed_the_same_weights() -> None:
 
 
 def test_conv1_by_blocks_of_pixels_in_bf16_is_the_same_to_its_rounding() -> None:
-    net = AlexNet(classes=5, width_divisor=8)
+    net = AlexNet(NetConfig(5, 8))
     x = 60 * torch.randn(2, 3, 224, 224)
-    padded = torch.nn.functional.pad(x, net.padding)
+    padded = torch.nn.functional.pad(x, net.config.padding)
     with torch.no_grad():
         assert torch.equal(net._conv1(padded), net.conv1(padded))
         with torch.autocast("cpu", torch.bfloat16):

@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from alexnet.model.conv1 import conv1
+from alexnet.model.conv1 import blocked_conv1
 
 FORMATS = (torch.contiguous_format, torch.channels_last)
 
@@ -11,7 +11,7 @@ FORMATS = (torch.contiguous_format, torch.channels_last)
 def both(x: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[list[Tensor], list[Tensor]]:
     """The result and the gradients to all that need one: here, and of the plain convolution."""
     found = []
-    for y in (conv1(x, weight, bias), F.conv2d(x, weight, bias, stride=4)):
+    for y in (blocked_conv1(x, weight, bias), F.conv2d(x, weight, bias, stride=4)):
         wanted = [each for each in (x, weight, bias) if each is not None and each.requires_grad]
         g = torch.randn(y.shape, generator=torch.Generator().manual_seed(0)).to(y.dtype)
         found.append([y, *torch.autograd.grad(y, wanted, g)])
@@ -52,5 +52,5 @@ def test_no_images() -> None:
     """Of the last batch of an epoch a rank may have none; in bf16, too."""
     x = torch.zeros(0, 3, 227, 227, requires_grad=True)
     for dtype in (torch.float32, torch.bfloat16):
-        y = conv1(x.to(dtype), torch.ones(8, 3, 11, 11, dtype=dtype), None)
+        y = blocked_conv1(x.to(dtype), torch.ones(8, 3, 11, 11, dtype=dtype), None)
         assert y.shape == (0, 8, 55, 55)

@@ -15,6 +15,7 @@ from alexnet.inference.ten_views import ten_views
 from alexnet.input.augment import colour_shifts
 from alexnet.model.alexnet import AlexNet, initialise, layers_of
 from alexnet.model.lrn import lrn
+from alexnet.model.net_config import NetConfig
 from alexnet.train import optimizer
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -30,7 +31,7 @@ def net() -> AlexNet:
     """The paper's net, with the paper's initialisation."""
     paper = conf("model/paper.yaml")
     std, bias = paper.pop("init_std"), paper.pop("init_bias")
-    whole = AlexNet(1000, **paper)
+    whole = AlexNet(NetConfig.from_mapping({"classes": 1000} | paper))
     initialise(whole, 0, std, bias)
     return whole
 

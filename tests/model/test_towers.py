@@ -23,12 +23,12 @@ from alexnet.dataset.shards import Shards
 from alexnet.inference.ten_views import centre_errors, predict
 from alexnet.model import alexnet
 from alexnet.model.alexnet import AlexNet, initialise, layers_of
-from alexnet.model.layer_shapes import LAYERS, LRN
+from alexnet.model.net_config import LAYERS, LrnConfig, NetConfig, SpatialNormConfig
 from alexnet.model.towers import (
     SINGLE_PROCESS,
     RankLayout,
     gather_rows,
-    joined,
+    join_towers,
     local_rows,
     rank_layout,
 )
@@ -55,7 +55,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="module")
 def ranks() -> Iterator[Ranks]:
-    """Runs job(place, *args) in several processes at once; what each returns, by rank."""
+    """Runs job(layout, *args) in several processes at once; what each returns, by rank."""
     with ProcessPoolExecutor(4, get_context("spawn")) as pool:
         yield partial(_on_ranks, pool)
 
@@ -90,19 +90,20 @@ def data(images: Images, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def net_of(place: RankLayout, dtype: torch.dtype = torch.float32, **shape: Any) -> AlexNet:
+def net_of(layout: RankLayout, dtype: torch.dtype = torch.float32, **shape: Any) -> AlexNet:
     """A sixteenth as wide; the same weights anywhere."""
-    whole = AlexNet(CLASSES, 16, **shape)
+    config = NetConfig(CLASSES, 16, **shape)
+    whole = AlexNet(config)
     initialise(whole, 0, STD, dict.fromkeys(LAYERS, 0.1))
-    net = AlexNet(CLASSES, 16, **shape, place=place)
-    net.load_state_dict(local_rows(whole.state_dict(), place))
+    net = AlexNet(config, layout)
+    net.load_state_dict(local_rows(whole.state_dict(), layout))
     return net.to(dtype).to(memory_format=torch.channels_last)
 
 
-def run_of(place: RankLayout, data: Path, dtype: torch.dtype = torch.float32) -> loop._Run:
+def run_of(layout: RankLayout, data: Path, dtype: torch.dtype = torch.float32) -> loop._Run:
     recipe = replace(RECIPE, batch_size=BATCH)
     feed = Feed.of(Shards(data / "train"), load_moments(data / "moments"), recipe, 0, CPU)
-    return loop._Run.of(net_of(place, dtype), feed)
+    return loop._Run.of(net_of(layout, dtype), feed)
 
 
 def off(found: Tensors, wanted: Tensors) -> float:
@@ -119,16 +120,16 @@ def off(found: Tensors, wanted: Tensors) -> float:
 
 
 def joins(
-    place: RankLayout, dtype: torch.dtype, alike: bool, shape: list[int]
+    layout: RankLayout, dtype: torch.dtype, same_loss: bool, shape: list[int]
 ) -> tuple[Tensor, ...]:
     """What this tower puts in, what comes out, and its gradient, where its own share of the loss
     multiplies what comes out by 1 or 2.
     """
-    torch.manual_seed(place.tower)
+    torch.manual_seed(layout.tower)
     whole = shape[1]
-    x = torch.randn(shape[0], place.share(whole), *shape[2:]).to(dtype).requires_grad_()
-    out = joined(x, place, whole, alike)
-    weights = torch.arange(out.numel()).view(shape).to(dtype) % 8 * (place.tower + 1)
+    x = torch.randn(shape[0], layout.local_size(whole), *shape[2:]).to(dtype).requires_grad_()
+    out = join_towers(x, layout, whole, same_loss)
+    weights = torch.arange(out.numel()).view(shape).to(dtype) % 8 * (layout.tower + 1)
     (gradient,) = torch.autograd.grad((out * weights).sum(), [x])
     return x.detach(), out.detach(), gradient
 
@@ -160,7 +161,9 @@ def photos(count: int) -> Tensor:
 
 
 def masks_of(net: AlexNet, images: int) -> tuple[Tensor, Tensor]:
-    return dropout_masks(0, 0, slice(0, images), net.place.own(net.neurons), 0.5, CPU)
+    return dropout_masks(
+        0, 0, slice(0, images), net.layout.local_slice(net.config.layer_neurons), 0.5, CPU
+    )
 
 
 def outputs_of(net: AlexNet, x: Tensor) -> Tensors:
@@ -174,16 +177,16 @@ def outputs_of(net: AlexNet, x: Tensor) -> Tensors:
 
 
 def one_step(
-    place: RankLayout, dtype: torch.dtype, shape: dict[str, Any]
+    layout: RankLayout, dtype: torch.dtype, shape: dict[str, Any]
 ) -> tuple[Tensors, Tensors]:
     """What each layer here says; gradients of the whole net."""
-    net = net_of(place, dtype, **shape)
+    net = net_of(layout, dtype, **shape)
     outputs = outputs_of(net, photos(4).to(dtype))
     masks = masks_of(net, 4)
     loss = F.cross_entropy(net(photos(4).to(dtype), masks), torch.arange(4))
     names, weights = zip(*net.named_parameters(), strict=True)
     gradients = dict(zip(names, torch.autograd.grad(loss, weights), strict=True))
-    return outputs, gather_rows(gradients, place)
+    return outputs, gather_rows(gradients, layout)
 
 
 SHAPES: list[dict[str, Any]] = [
@@ -191,7 +194,7 @@ SHAPES: list[dict[str, Any]] = [
     {"maps": {"conv1": 96, "conv2": 256, "conv3": 384, "conv4": 384, "conv5": 256, "conv6": 256}},
     {
         "layer1_order": "lrn_pool_relu",
-        "spatial_norm": {"k": 1.0, "size": 3, "alpha": 1e-3, "beta": 0.75},
+        "spatial_norm": SpatialNormConfig(k=1.0, size=3, alpha=1e-3, beta=0.75),
         "dropout_form": "inverted",
         "neurons": 4096 - 16,  # 255 here: the towers' shares differ
     },
@@ -203,14 +206,14 @@ def in_turn(dtype: torch.dtype, shape: dict[str, Any], patch: pytest.MonkeyPatch
     box: list[Any] = [None, None]
     both_are_there = Barrier(2)
 
-    def handed(x: Tensor, place: RankLayout, whole: int, alike: bool = False) -> Tensor:
-        box[place.tower] = x
+    def handed(x: Tensor, layout: RankLayout, whole: int, same_loss: bool = False) -> Tensor:
+        box[layout.tower] = x
         both_are_there.wait()
         out = torch.cat(box, dim=1)
         both_are_there.wait()
         return out
 
-    patch.setattr(alexnet, "joined", handed)
+    patch.setattr(alexnet, "join_towers", handed)
     nets = [net_of(RankLayout(tower, 2), dtype, **shape) for tower in (0, 1)]
     with ThreadPoolExecutor(2) as pool:
         return list(pool.map(partial(outputs_of, x=photos(4).to(dtype)), nets))
@@ -245,9 +248,9 @@ def test_before_conv3_a_tower_knows_nothing_of_the_other(ranks: Ranks) -> None:
         assert torch.equal(as_it_was, changed) is same, name
 
 
-def disturbed(place: RankLayout, by: float, layer: str) -> Tensor:
-    net = net_of(place)
-    if place.tower:
+def disturbed(layout: RankLayout, by: float, layer: str) -> Tensor:
+    net = net_of(layout)
+    if layout.tower:
         for changed in (net.conv1, net.conv2):
             changed.weight.data += by
     return outputs_of(net, photos(2))[layer]
@@ -261,29 +264,29 @@ def test_bf16(ranks: Ranks) -> None:
     assert off({"": first}, {"": whole}) < 2**-6
 
 
-def bf16_logits(place: RankLayout) -> Tensor:
+def bf16_logits(layout: RankLayout) -> Tensor:
     with torch.autocast("cpu", torch.bfloat16):
-        return net_of(place)(photos(4)).float().detach()
+        return net_of(layout)(photos(4)).float().detach()
 
 
 # -- ten steps -------------------------------------------------------------------------------------
 
 
 def ten_steps(
-    place: RankLayout, data: Path, dtype: torch.dtype
+    layout: RankLayout, data: Path, dtype: torch.dtype
 ) -> tuple[Tensors, Tensors, list[float]]:
     """Weights here, weights and velocities of the whole net, the losses: an epoch and a half."""
-    run, losses = run_of(place, data, dtype), []
+    run, losses = run_of(layout, data, dtype), []
     groups = groups_of(run.net, run.recipe, 0, 0.003)
     for epoch in range(2):
-        batches = inputs(run.feed, epoch, 0, place)
+        batches = inputs(run.feed, epoch, 0, layout)
         for images, (x, labels) in zip([3] * 6 + [2], batches, strict=True):
             if (step := len(losses)) < 10:
                 loss = loop._step(run, groups, x.to(dtype), labels, images, step)
                 losses.append(float(loss))
     weights = {name: weight.detach() for name, weight in run.net.state_dict().items()}
     moving = {f"velocity.{name}": velocity for name, velocity in run.velocities.items()}
-    return weights, gather_rows(weights | moving, place), losses
+    return weights, gather_rows(weights | moving, layout), losses
 
 
 def turned(found: Tensors, wanted: Tensors) -> float:
@@ -337,8 +340,8 @@ def alone(data: Path) -> Steps:
 def test_a_batch_is_the_same_however_many_share_it(data: Path, parts: int) -> None:
     """Images, crops, reflections, colours and labels, the last and smaller batch too."""
     feed = run_of(SINGLE_PROCESS, data).feed
-    places = [RankLayout(part=part, parts=parts) for part in range(parts)]
-    shared = [inputs(feed, 1, 0, place) for place in places]
+    layouts = [RankLayout(replica=part, replicas=parts) for part in range(parts)]
+    shared = [inputs(feed, 1, 0, layout) for layout in layouts]
     for (x, labels), *each in zip(inputs(feed, 1, 0), *shared, strict=True):
         assert torch.equal(torch.cat([images for images, _ in each]), x)
         assert torch.equal(torch.cat([some for _, some in each]), labels)
@@ -353,15 +356,15 @@ def test_dropout_is_the_same_wherever_a_neuron_is() -> None:
             assert torch.equal(part, mask[rows, columns])
 
 
-def lonely_steps(place: RankLayout, data: Path) -> tuple[Tensors, list[float]]:
+def lonely_steps(layout: RankLayout, data: Path) -> tuple[Tensors, list[float]]:
     """Batches of 19 and of 1 image: one part has none of the last."""
-    run, losses = run_of(place, data), []
+    run, losses = run_of(layout, data), []
     recipe = replace(run.recipe, batch_size=19)
     run = replace(run, feed=replace(run.feed, recipe=recipe))
     groups = groups_of(run.net, recipe, 0, 0.003)
-    for images, (x, labels) in zip((19, 1), inputs(run.feed, 0, 0, place), strict=True):
+    for images, (x, labels) in zip((19, 1), inputs(run.feed, 0, 0, layout), strict=True):
         losses.append(float(loop._step(run, groups, x, labels, images, len(losses))))
-    return gather_rows(run.net.state_dict(), place), losses
+    return gather_rows(run.net.state_dict(), layout), losses
 
 
 def test_a_part_without_images(ranks: Ranks, data: Path) -> None:
@@ -372,10 +375,10 @@ def test_a_part_without_images(ranks: Ranks, data: Path) -> None:
             assert told == pytest.approx(losses, rel=1e-5)
 
 
-def errors_of(place: RankLayout, data: Path) -> dict[str, float]:
+def errors_of(layout: RankLayout, data: Path) -> dict[str, float]:
     mean = torch.from_numpy(load_moments(data / "moments").mean_image)
     batch = 6  # four batches of the 20 images
-    return centre_errors(net_of(place), Shards(data / "train"), mean, batch)
+    return centre_errors(net_of(layout), Shards(data / "train"), mean, batch)
 
 
 def test_validation_is_the_same_on_all_ranks(ranks: Ranks, data: Path) -> None:
@@ -387,9 +390,9 @@ def test_validation_is_the_same_on_all_ranks(ranks: Ranks, data: Path) -> None:
     assert shared[0] == pytest.approx(alone, rel=1e-6)
 
 
-def predictions_of(place: RankLayout, data: Path) -> Tensors:
+def predictions_of(layout: RankLayout, data: Path) -> Tensors:
     mean = torch.from_numpy(load_moments(data / "moments").mean_image).double()
-    found = predict(net_of(place, torch.float64), Shards(data / "train"), mean, 6)
+    found = predict(net_of(layout, torch.float64), Shards(data / "train"), mean, 6)
     return {name: t for name, t in vars(found).items() if t is not None}
 
 
@@ -418,15 +421,15 @@ def test_parts_make_the_whole() -> None:
     assert shapes == {name: t.shape for name, t in two.items()}
 
 
-def trained(place: RankLayout, data: Path, folder: Path, epochs: int) -> Tensors:
+def trained(layout: RankLayout, data: Path, folder: Path, epochs: int) -> Tensors:
     shards, recipe = Shards(data / "train"), replace(RECIPE, epochs=epochs, batch_size=BATCH)
-    net = net_of(place)
+    net = net_of(layout)
     loop.train(net, shards, shards, load_moments(data / "moments"), recipe, 0, folder, 2)
-    return gather_rows(net.state_dict(), place)
+    return gather_rows(net.state_dict(), layout)
 
 
-def saved_again(place: RankLayout, data: Path, folder: Path, to: Path) -> None:
-    run = run_of(place, data)
+def saved_again(layout: RankLayout, data: Path, folder: Path, to: Path) -> None:
+    run = run_of(layout, data)
     how = run.net, run.velocities, run.loss
     save(to, *how, resume(folder, *how, Position(0, 0, 0, RECIPE.schedule, [])))
 
@@ -469,9 +472,9 @@ def test_one_process_goes_on_where_two_towers_stopped_and_they_where_it_did(
         assert turned(found, whole) < 0.01
 
 
-def seen_checkpoints(place: RankLayout, data: Path, folder: Path, name: str) -> str:
+def seen_checkpoints(layout: RankLayout, data: Path, folder: Path, name: str) -> str:
     try:
-        trained(place, data, folder / str(place.tower) / name, 1)
+        trained(layout, data, folder / str(layout.tower) / name, 1)
     except InputError as error:
         return str(error)
     return ""
@@ -488,7 +491,7 @@ def test_ranks_that_find_different_checkpoints_stop(
 
 
 def test_a_net_that_cannot_be_cut_is_refused() -> None:
-    with pytest.raises(InputError, match=r"model.towers is 1: the net cannot be cut in 2"):
-        AlexNet(CLASSES, 16, towers=1, place=RankLayout(0, 2))
-    with pytest.raises(InputError, match="across_towers mixes maps"):
-        AlexNet(CLASSES, 16, lrn=LRN | {"across_towers": True}, place=RankLayout(0, 2))
+    with pytest.raises(InputError, match=r"model.towers is 1, not divisible by launcher.towers=2"):
+        AlexNet(NetConfig(CLASSES, 16, towers=1), RankLayout(0, 2))
+    with pytest.raises(InputError, match="across_towers needs the maps of all towers"):
+        AlexNet(NetConfig(CLASSES, 16, lrn=LrnConfig(across_towers=True)), RankLayout(0, 2))

@@ -1,6 +1,7 @@
 """Which records are shown, against what the files say of them."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from alexnet.input.epoch import AugmentSettings, plan_epoch
 from alexnet.report import samples
 from alexnet.resize.shard_writer import write_manifest
 from images import random_images, write_split
+from small_model import small_description
 
 LABELS = [n % 5 for n in range(20)]
 
@@ -155,7 +157,7 @@ def test_draws_are_those_of_training(tmp_path: Path) -> None:
         "shuffled_labels": False,
     }
     recipe |= {"precision": "auto"}
-    model = {"recipe": recipe, "lr": 0.01, "seed": 7, "net": {"crop": 224}}
+    model = replace(small_description(), recipe=recipe, seed=7)
     values = np.array([9000.0, 1600.0, 400.0], np.float32)
     axes = np.array([[0.6, 0.6, 0.53], [0.7, 0.0, -0.7], [0.4, -0.8, 0.4]], np.float32)
     draws = samples.draws(model, values, axes)

@@ -6,7 +6,13 @@ import pytest
 import torch
 
 from alexnet.retrieve import binary_codes
-from alexnet.retrieve.binary_codes import Recall, autoencoder, hyperplanes, recalls, write_codes
+from alexnet.retrieve.binary_codes import (
+    Recall,
+    random_hyperplanes,
+    recalls,
+    train_autoencoder,
+    write_recalls,
+)
 
 
 def curved(count: int, seed: int) -> torch.Tensor:
@@ -21,7 +27,7 @@ def differing(one: torch.Tensor, other: torch.Tensor) -> int:
 
 
 def test_hamming_orders_are_a_count_of_differing_bits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(binary_codes, "ROWS", 2)
+    monkeypatch.setattr(binary_codes, "QUERY_CHUNK", 2)
     queries, rows = torch.rand(5, 12) > 0.5, torch.rand(40, 12) > 0.5
     orders = torch.cat(list(binary_codes.hamming_orders(queries, rows)))
     for query, order in zip(queries, orders, strict=True):
@@ -34,11 +40,11 @@ def test_recall_is_the_share_found_among_the_candidates(
 ) -> None:
     """Of random hyperplanes, through the mean of the rows: everything by loops."""
     rows, queries = curved(60, 1), curved(4, 2)
-    monkeypatch.setattr(binary_codes, "MANY", 7)
+    monkeypatch.setattr(binary_codes, "ROW_CHUNK", 7)
     told = {
         (each.code, each.bits, each.candidates): each.recall for each in recalls(rows, queries, 3)
     }
-    coder = hyperplanes(rows - rows.mean(dim=0), 64, 3)
+    coder = random_hyperplanes(rows - rows.mean(dim=0), 64, 3)
     coded, asked = coder(rows - rows.mean(dim=0)), coder(queries - rows.mean(dim=0))
     for candidates in (10, 20, 50):
         found = 0
@@ -75,7 +81,7 @@ def test_the_decoder_sees_nothing_but_the_code() -> None:
 def test_the_same_seed_gives_the_same_codes_and_leaves_chance_alone() -> None:
     x = curved(200, 1) - 20
     before = torch.random.get_rng_state()
-    one, same, other = (autoencoder(x, 16, seed)(x) for seed in (0, 0, 1))
+    one, same, other = (train_autoencoder(x, 16, seed)(x) for seed in (0, 0, 1))
     assert torch.equal(one, same)
     assert not torch.equal(one, other)
     assert torch.equal(torch.random.get_rng_state(), before)
@@ -90,7 +96,7 @@ def test_few_images_and_equal_ones() -> None:
 
 def test_codes_file(tmp_path: Path) -> None:
     found = [Recall("auto-encoder", 32, 10, 1 / 3), Recall("hyperplanes", 64, 1000, 1.0)]
-    write_codes(tmp_path / "codes.csv", found)
+    write_recalls(tmp_path / "codes.csv", found)
     assert (tmp_path / "codes.csv").read_text() == (
         "code,bits,candidates,recall\nauto-encoder,32,10,0.333333\nhyperplanes,64,1000,1.000000\n"
     )

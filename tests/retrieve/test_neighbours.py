@@ -8,11 +8,12 @@ import torch
 
 from alexnet.dataset.shards import Shards
 from alexnet.model.alexnet import AlexNet, initialise
+from alexnet.model.net_config import NetConfig
 from alexnet.retrieve import neighbours
 from alexnet.retrieve.neighbours import (
     Nearest,
-    evenly,
-    hidden,
+    evenly_spaced,
+    fc7_activations,
     search,
     squared_distances,
     write_neighbours,
@@ -24,7 +25,7 @@ STD = dict.fromkeys(("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", 
 
 @pytest.fixture(scope="module")
 def net() -> AlexNet:
-    small = AlexNet(classes=5, width_divisor=16)
+    small = AlexNet(NetConfig(5, 16))
     initialise(small, 0, STD, dict.fromkeys(STD, 0.1))
     return small
 
@@ -69,9 +70,9 @@ def test_what_is_kept_of_batches_is_nearest_of_all(batch: int) -> None:
     queries = torch.randint(0, 4, (3, 5))
     rows = torch.randint(0, 4, (100, 5))
     numbers = torch.arange(100) * 3 + 1
-    nearest = Nearest.of(queries)
+    nearest = Nearest.of_no_rows(queries)
     for first in range(0, 100, batch):
-        nearest = nearest.among(rows[first : first + batch], numbers[first : first + batch])
+        nearest = nearest.updated(rows[first : first + batch], numbers[first : first + batch])
     assert nearest.records.shape == (3, 6), "no more is kept than is wanted"
     assert torch.equal(nearest.records, numbers[whole_order(queries, rows)[:, :6]])
     chosen = rows[(nearest.records - 1) // 3]
@@ -122,22 +123,22 @@ def test_queries_of_many_batches(
 
 def test_hidden_are_the_records_asked_for(net: AlexNet, split: Shards) -> None:
     mean = torch.zeros(256, 256, 3)
-    every = hidden(net, split, split.records, mean)
-    some = hidden(net, split, np.array([3, 11, 19]), mean)
+    every = fc7_activations(net, split, split.records, mean)
+    some = fc7_activations(net, split, np.array([3, 11, 19]), mean)
     assert every.shape == (20, 256)
     torch.testing.assert_close(some, every[[3, 11, 19]])
 
 
 def test_evenly() -> None:
     records = np.arange(100, 110)
-    assert evenly(records, 5).tolist() == [100, 102, 104, 106, 108]
-    assert evenly(records, 4).tolist() == [100, 102, 105, 107]
-    assert evenly(records, 99).tolist() == records.tolist()
+    assert evenly_spaced(records, 5).tolist() == [100, 102, 104, 106, 108]
+    assert evenly_spaced(records, 4).tolist() == [100, 102, 105, 107]
+    assert evenly_spaced(records, 99).tolist() == records.tolist()
 
 
 def test_neighbours_file(tmp_path: Path) -> None:
     rows, numbers = torch.tensor([[0.0, 0], [3, 4], [1, 1]]), torch.tensor([8, 5, 9])
-    near = Nearest.of(torch.tensor([[0.0, 0]])).among(rows, numbers, k=2)
+    near = Nearest.of_no_rows(torch.tensor([[0.0, 0]])).updated(rows, numbers, k=2)
     write_neighbours(tmp_path / "n.csv", np.array([42]), {"features": near, "pixels": near})
     assert (tmp_path / "n.csv").read_text() == (
         "query,space,rank,record,distance\n"

@@ -33,7 +33,7 @@ from alexnet.dataset.index import load_index
 from alexnet.dataset.moments import load_moments
 from alexnet.dataset.shards import Shards
 from alexnet.evaluate.result import run_of
-from alexnet.model import weights
+from alexnet.model import tensor_file
 from alexnet.model.model_file import MODEL
 from alexnet.model.weights import load_model
 from alexnet.resize.shard_writer import write_manifest, write_shard
@@ -186,7 +186,7 @@ def save_mean(folder: Path, data: bytes) -> None:
 
 def forge_state(path: Path, chance: Random) -> None:
     """Of a file of tensors what it tells, or a tensor."""
-    tensors, state = weights.load(path)
+    tensors, state = tensor_file.load_tensors(path)
     if chance.random() < 0.8:
         state = mutated_value(state, chance)
     else:
@@ -195,7 +195,7 @@ def forge_state(path: Path, chance: Random) -> None:
         tensors[name] = chance.choice(others)
         tensors = {name: t for name, t in tensors.items() if chance.random() < 0.99}
     if isinstance(state, dict):
-        weights.save(path, tensors, state)
+        tensor_file.save_tensors(path, tensors, state)
 
 
 def forge_model(root: Path, chance: Random) -> None:
@@ -270,9 +270,9 @@ def read_moments(root: Path) -> bool:
 def read_model(root: Path) -> bool:
     if refused(load_model, root / "data/train"):
         return True
-    net, _, described = load_model(root / "data/train")
-    assert len(described["synsets"]) == len(net.fc8.bias)
-    return refused(run_of, described, "val")
+    net, _, description = load_model(root / "data/train")
+    assert len(description.synsets) == len(net.fc8.bias)
+    return refused(run_of, description, "val")
 
 
 def read_checkpoint(root: Path) -> bool:
@@ -580,9 +580,9 @@ def test_of_a_forged_checkpoint_nothing_is_taken(
 ) -> None:
     """Not its weights either: a run goes on from the one before, or begins, as if it had none."""
     newest, before = (copy / CHECKPOINTS / name for name in (NEWEST, BEFORE))
-    tensors, state = weights.load(newest)
+    tensors, state = tensor_file.load_tensors(newest)
     edit(state)
-    weights.save(newest, tensors, state)
+    tensor_file.save_tensors(newest, tensors, state)
     before.unlink()
     shutil.copy(newest, before)
     going, said = small_run.resumed(copy)

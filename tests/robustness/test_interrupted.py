@@ -31,7 +31,7 @@ SOURCE = Path(__file__).parents[1] / "support/kill_in_write.c"
 pytestmark = pytest.mark.slow
 
 
-class RankLayout(NamedTuple):
+class KillPoint(NamedTuple):
     """Where in DVC's writes to kill: a file, how often it is opened first, bytes still written.
 
     files: a glob below the checkout, or of absolute paths if it begins with *. size: bytes,
@@ -48,16 +48,16 @@ class RankLayout(NamedTuple):
 
 LOCK, RWLOCK, RUNS, OBJECTS = "dvc.lock", ".dvc/tmp/rwlock", ".dvc/cache/runs", ".dvc/cache/files"
 PLACES = [
-    RankLayout(LOCK, "train"),
-    RankLayout(RWLOCK, "moments"),
-    RankLayout(LOCK, "resize", size=12_000),
-    RankLayout(f"{RUNS}/*/*/*", "evaluate", size="- path: metrics.json", emptied=RUNS),
-    RankLayout(f"{OBJECTS}/md5/??/*", "retrieve", emptied=OBJECTS),
-    RankLayout(LOCK, "report", size=-2),
-    RankLayout(RWLOCK, "evaluate", size=40, opening=5),
-    RankLayout(".*.tmp", "evaluate", opening=2),
-    RankLayout("*/hashes/local/cache.db-wal", "index", size=2_000),
-    RankLayout(f"{OBJECTS}/md5/.*.tmp", "train", emptied=OBJECTS),
+    KillPoint(LOCK, "train"),
+    KillPoint(RWLOCK, "moments"),
+    KillPoint(LOCK, "resize", size=12_000),
+    KillPoint(f"{RUNS}/*/*/*", "evaluate", size="- path: metrics.json", emptied=RUNS),
+    KillPoint(f"{OBJECTS}/md5/??/*", "retrieve", emptied=OBJECTS),
+    KillPoint(LOCK, "report", size=-2),
+    KillPoint(RWLOCK, "evaluate", size=40, opening=5),
+    KillPoint(".*.tmp", "evaluate", opening=2),
+    KillPoint("*/hashes/local/cache.db-wal", "index", size=2_000),
+    KillPoint(f"{OBJECTS}/md5/.*.tmp", "train", emptied=OBJECTS),
 ]
 
 
@@ -120,7 +120,7 @@ def test_a_killed_dvc_repro_ends_in_the_same_bytes_when_run_again(
 
 
 @pytest.mark.parametrize("place", PLACES[: KILLS // 5])
-def test_a_kill_inside_a_write_of_dvc(copy: Checkout, shim: Path, place: RankLayout) -> None:
+def test_a_kill_inside_a_write_of_dvc(copy: Checkout, shim: Path, place: KillPoint) -> None:
     """The same bytes; also from DVC's cache, which may hold what was being written."""
     undisturbed = copy.outputs()
     kill_inside_a_write(copy, shim, place)
@@ -139,7 +139,7 @@ def test_a_lock_lost_in_a_kill_costs_no_stage_that_was_finished(copy: Checkout, 
     copy.set("params.yaml", "lr", 0.02)
     assert copy.stages_run(copy.run("dvc", "repro", "evaluate")) == ["train", "evaluate"]
     undisturbed = copy.outputs()
-    kill_inside_a_write(copy, shim, RankLayout(LOCK, "evaluate"))
+    kill_inside_a_write(copy, shim, KillPoint(LOCK, "evaluate"))
     assert "dvc.lock" in copy.run("dvc", "repro", "evaluate", fails=True)
     assert copy.alexnet("doctor", fails=True).count("fix: alexnet doctor --repair") == 1
     assert repair(copy) == "dvc.lock: empty; restored the committed version\n"
@@ -158,7 +158,7 @@ def repair(checkout: Checkout) -> str:
     return said
 
 
-def kill_inside_a_write(checkout: Checkout, shim: Path, place: RankLayout) -> None:
+def kill_inside_a_write(checkout: Checkout, shim: Path, place: KillPoint) -> None:
     """Kill `dvc repro` of a stage as soon as it has written so much of a file."""
     size = _bytes_to_write(checkout, place)
     if place.emptied:
@@ -176,7 +176,7 @@ def kill_inside_a_write(checkout: Checkout, shim: Path, place: RankLayout) -> No
     assert process.returncode == -signal.SIGKILL, said
 
 
-def _bytes_to_write(checkout: Checkout, place: RankLayout) -> int:
+def _bytes_to_write(checkout: Checkout, place: KillPoint) -> int:
     if isinstance(place.size, str):  # in the stage's entry in the run cache
         texts = (path.read_text() for path in checkout.folder.glob(place.files))
         return next(t for t in texts if f"stages/{place.stage}" in t[:40]).index(place.size)

@@ -12,6 +12,7 @@ import hashlib
 import io
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -22,13 +23,14 @@ from alexnet.dataset.index import Index, Synset, load_index, rows_of, save_index
 from alexnet.dataset.moments import load_moments
 from alexnet.dataset.shards import Shards
 from alexnet.model.alexnet import AlexNet
+from alexnet.model.net_config import NetConfig
 from alexnet.model.weights import load_model, save_model
 from alexnet.moments.pca import save_moments
 from alexnet.moments.sums import sums_of
 from alexnet.runtime.errors import InputError
 from alexnet.runtime.files import replaced
 from images import random_images, write_split
-from small_model import described, moments
+from small_model import moments, small_description
 
 Write = Callable[[Path, int], None]
 Read = Callable[[Path], Any]
@@ -72,10 +74,10 @@ def read_moments(folder: Path) -> Any:
 
 
 def write_model(folder: Path, seed: int) -> None:
-    net = AlexNet(7, 16)
+    net = AlexNet(NetConfig(7, 16))
     for weight in net.parameters():
         weight.data.fill_(seed)
-    save_model(folder, net, moments(), described() | {"seed": seed})
+    save_model(folder, net, moments(), replace(small_description(), seed=seed))
 
 
 def read_model(folder: Path) -> Any:

@@ -14,7 +14,8 @@ from alexnet.dataset.index import Index, Synset, load_index, rows_of, save_index
 from alexnet.dataset.moments import load_moments
 from alexnet.dataset.shards import Shards
 from alexnet.evaluate.result import read_result
-from alexnet.model.model_file import MODEL, as_text, seal_of
+from alexnet.model.model_file import MODEL
+from alexnet.model.tensor_file import checksum_of, json_text
 from alexnet.model.weights import load_model
 from alexnet.moments.pca import save_moments
 from alexnet.moments.sums import NOTHING, Sums
@@ -115,8 +116,8 @@ def make_model(chance: Random) -> bytes:
         shape = [chance.randint(0, 3) for _ in range(chance.randint(0, 4))]
         tensors[name] = torch.zeros(shape, dtype=chance.choice(kinds))
     if isinstance(state, dict):
-        state["xxh3"] = seal_of(tensors, state)
-    return safetensors.torch.save(tensors, {"state": as_text(state)})
+        state["xxh3"] = checksum_of(tensors, state)
+    return safetensors.torch.save(tensors, {"state": json_text(state)})
 
 
 def _metadata(data: bytes) -> dict[str, str]:
@@ -127,9 +128,9 @@ def _metadata(data: bytes) -> dict[str, str]:
 
 def read_model(data: bytes, folder: Path) -> None:
     (folder / MODEL).write_bytes(data)
-    net, moments, described = load_model(folder)
+    net, moments, description = load_model(folder)
     assert moments.mean_image.shape == (256, 256, 3)
-    assert len(described["synsets"]) == len(net.fc8.bias)
+    assert len(description.synsets) == len(net.fc8.bias)
 
 
 def make_result(chance: Random) -> bytes:

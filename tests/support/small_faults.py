@@ -19,6 +19,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,6 +36,7 @@ from alexnet.dataset.shards import Shards
 from alexnet.evaluate.result import read_result, write_result
 from alexnet.index.layouts import read_index
 from alexnet.model.alexnet import AlexNet
+from alexnet.model.net_config import NetConfig
 from alexnet.model.weights import load_model, save_model
 from alexnet.moments.pca import save_moments
 from alexnet.moments.sums import sums_of
@@ -44,7 +46,7 @@ from alexnet.runtime.files import replaced, take_place
 from alexnet.train import checkpoint
 from alexnet.train.loop import write_history
 from alexnet.train.optimizer import Multistep
-from small_model import described, moments
+from small_model import moments, small_description
 from small_python_faults import PythonFaults
 
 SECONDS = 600  # a write that takes longer hangs, on a busy machine too
@@ -206,7 +208,7 @@ def read_index_again(folder: Path) -> str:
 
 def net_of(seed: int) -> AlexNet:
     torch.manual_seed(seed)
-    return AlexNet(7, 16)
+    return AlexNet(NetConfig(7, 16))
 
 
 def write_model(seed: int) -> Callable[[Path], None]:
@@ -214,7 +216,7 @@ def write_model(seed: int) -> Callable[[Path], None]:
 
     def write(folder: Path) -> None:
         with replaced(folder / "train") as new:
-            save_model(new, net, moments(), described() | {"seed": seed})
+            save_model(new, net, moments(), replace(small_description(), seed=seed))
             write_history(new / "history.csv", rows)
 
     return write

@@ -1,4 +1,4 @@
-"""A narrow net in a model's file, as the train stage writes it."""
+"""A narrow net in a model file, as the train stage writes it."""
 
 import json
 from pathlib import Path
@@ -7,30 +7,31 @@ from typing import Any
 import numpy as np
 import torch
 
+from alexnet.dataset.index import Synset
 from alexnet.dataset.moments import Moments
 from alexnet.model.alexnet import AlexNet, initialise
-from alexnet.model.description import input_rule
-from alexnet.model.layer_shapes import LAYERS
-from alexnet.model.model_file import MODEL
-from alexnet.model.weights import load, save, save_model
+from alexnet.model.description import ModelDescription, input_rule
+from alexnet.model.model_file import DESCRIPTION, MODEL
+from alexnet.model.net_config import LAYERS, NetConfig
+from alexnet.model.tensor_file import load_tensors, save_tensors
+from alexnet.model.weights import save_model
 
 STD = dict.fromkeys(LAYERS, 0.02)
 CLASSES = 7
+WORDS = ["wheel, rim", "Γ", "ladder", "daisy", "fish", "gear", "snail"]
 
 
-def described(**net: Any) -> dict[str, Any]:
-    words = ["wheel, rim", "Γ", "ladder", "daisy", "fish", "gear", "snail"]
-    return {
-        "chosen": {"dataset": "miniature", "model": "quick", "recipe": "quick"},
-        "lr": 0.01,
-        "seed": 0,
-        "net": {"classes": CLASSES, "width_divisor": 16, **net},
-        "recipe": {"precision": "fp32"},
-        "input": input_rule("bicubic", False, 224),
-        "synsets": [
-            {"devkit_id": n + 1, "wnid": f"n{n:08d}", "words": word} for n, word in enumerate(words)
-        ],
-    }
+def small_description(**net: Any) -> ModelDescription:
+    """Describe a net a sixteenth as wide; `net`: other fields of its NetConfig."""
+    return ModelDescription(
+        choices={"dataset": "miniature", "model": "quick", "recipe": "quick"},
+        lr=0.01,
+        seed=0,
+        net=NetConfig(CLASSES, 16, **net),
+        recipe={"precision": "fp32"},
+        input=input_rule("bicubic", False, 224),
+        synsets=[Synset(n + 1, f"n{n:08d}", words) for n, words in enumerate(WORDS)],
+    )
 
 
 def moments() -> Moments:
@@ -39,38 +40,37 @@ def moments() -> Moments:
 
 
 def small_model(folder: Path, **net: Any) -> AlexNet:
-    """A net whose answers differ between images, saved in `folder`."""
+    """Save in `folder` a net whose answers differ between images, and return it."""
     folder.mkdir(parents=True, exist_ok=True)
-    told = described(**net)
-    small = AlexNet(**told["net"])
+    description = small_description(**net)
+    small = AlexNet(description.net)
     initialise(small, 0, STD, dict.fromkeys(LAYERS, 0.1))
-    save_model(folder, small, moments(), told)
+    save_model(folder, small, moments(), description)
     return small.eval()
 
 
-def rewrite(folder: Path, part: str, value: Any) -> None:
-    """Have the file tell another `part`, "net.crop" as it were, of itself."""
-    tensors, told = load(folder / MODEL)
-    *outer, name = part.split(".")
-    at = told
+def set_in_file(folder: Path, name: str, value: Any) -> None:
+    """Change a value of the file's description, such as "net.crop", with a valid checksum."""
+    tensors, state = load_tensors(folder / MODEL)
+    *outer, last = name.split(".")
+    part = state
     for key in outer:
-        at = at[key]
-    at[name] = value
-    save(folder / MODEL, tensors, told)
+        part = part[key]
+    part[last] = value
+    save_tensors(folder / MODEL, tensors, state)
 
 
-def without(folder: Path, name: str) -> None:
-    """Have the file lack a tensor."""
-    tensors, told = load(folder / MODEL)
+def remove_tensor(folder: Path, name: str) -> None:
+    tensors, state = load_tensors(folder / MODEL)
     del tensors[name]
-    save(folder / MODEL, tensors, told)
+    save_tensors(folder / MODEL, tensors, state)
 
 
-def reshaped(folder: Path, name: str, *shape: int) -> None:
-    """Have the file hold another tensor under a name."""
-    tensors, told = load(folder / MODEL)
-    save(folder / MODEL, tensors | {name: torch.zeros(shape)}, told)
+def replace_tensor(folder: Path, name: str, *shape: int) -> None:
+    """Store zeros of another shape under `name`."""
+    tensors, state = load_tensors(folder / MODEL)
+    save_tensors(folder / MODEL, tensors | {name: torch.zeros(shape)}, state)
 
 
-def told_by(folder: Path) -> Any:
-    return json.loads((folder / "model.json").read_text(encoding="utf-8"))
+def description_json(folder: Path) -> Any:
+    return json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))

@@ -1,7 +1,7 @@
 """A recipe for a run of a few steps."""
 
 from alexnet.input.epoch import AugmentSettings
-from alexnet.model.layer_shapes import LAYERS
+from alexnet.model.net_config import LAYERS
 from alexnet.train.optimizer import Plateau
 from alexnet.train.recipe import Recipe
 

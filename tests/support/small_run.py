@@ -14,9 +14,10 @@ from alexnet.cli.dvc_lock import ITSELF, Output
 from alexnet.dataset.index import ROW, Index, Synset, load_index, save_index
 from alexnet.dataset.moments import load_moments
 from alexnet.dataset.shards import Shards
-from alexnet.model import weights
 from alexnet.model.alexnet import AlexNet, initialise
-from alexnet.model.layer_shapes import LAYERS
+from alexnet.model.net_config import LAYERS, NetConfig
+from alexnet.model.tensor_file import load_tensors
+from alexnet.model.weights import load_model
 from alexnet.moments.pca import save_moments
 from alexnet.moments.sums import sums_of
 from alexnet.runtime.errors import InputError
@@ -71,7 +72,7 @@ def write_run(root: Path, seed: int) -> None:
 
 
 def small_net(seed: int = 0) -> AlexNet:
-    net = AlexNet(2, 16)
+    net = AlexNet(NetConfig(2, 16))
     initialise(net, seed, STD, dict.fromkeys(LAYERS, 0.1))
     return net
 
@@ -128,9 +129,9 @@ def moments(root: Path) -> dict[str, str]:
 
 
 def model(root: Path) -> dict[str, str]:
-    net, told, described = weights.load_model(root / "data/train")
+    net, told, description = load_model(root / "data/train")
     values = (value.tobytes() for value in vars(told).values())
-    return {"model": digest(*of_tensors(net.state_dict()), *values, repr(described))}
+    return {"model": digest(*of_tensors(net.state_dict()), *values, repr(description))}
 
 
 def index(root: Path) -> dict[str, str]:
@@ -141,7 +142,7 @@ def index(root: Path) -> dict[str, str]:
 
 def loaded(root: Path, name: str) -> dict[str, str]:
     """A checkpoint, by the name of its file."""
-    tensors, state = weights.load(root / CHECKPOINTS / name)
+    tensors, state = load_tensors(root / CHECKPOINTS / name)
     return {name: digest(*of_tensors(tensors), repr(state))}
 
 

@@ -11,10 +11,12 @@ import torch
 from alexnet.dataset.moments import load_moments
 from alexnet.dataset.shards import Shards
 from alexnet.model.alexnet import AlexNet, initialise
+from alexnet.model.net_config import NetConfig
 from alexnet.model.weights import save_model
 from alexnet.train.loop import train
 from alexnet.train.recipe import recipe_of
 from presets import preset
+from small_model import small_description
 
 
 def main() -> None:
@@ -23,14 +25,14 @@ def main() -> None:
     model = preset("model", "quick")
     numbers = preset("recipe", "quick")
     std, bias = model.pop("init_std"), model.pop("init_bias")
-    shape = model | {"classes": 5, "width_divisor": 16}
-    net = AlexNet(**shape)
+    config = NetConfig.from_mapping(model | {"classes": 5, "width_divisor": 16})
+    net = AlexNet(config)
     initialise(net, 0, std, bias)
     recipe = replace(recipe_of(numbers, 0.01, 224), epochs=4, batch_size=4, precision="fp32")
     split, moments = Shards(data / "train"), load_moments(data / "moments")
     print("begun", flush=True)
     train(net, split, split, moments, recipe, 0, folder, checkpoint_steps=3)
-    save_model(folder, net, moments, {"net": shape})
+    save_model(folder, net, moments, replace(small_description(), net=config))
 
 
 if __name__ == "__main__":

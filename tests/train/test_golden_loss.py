@@ -8,7 +8,7 @@ import pytest
 from alexnet.dataset.moments import Moments, load_moments
 from alexnet.dataset.shards import Shards
 from alexnet.model.alexnet import AlexNet, initialise
-from alexnet.model.layer_shapes import LAYERS
+from alexnet.model.net_config import LAYERS, NetConfig
 from alexnet.moments.pca import save_moments
 from alexnet.moments.sums import sums_of
 from alexnet.train.loop import train
@@ -33,7 +33,7 @@ def moments(images: Images, tmp_path: Path) -> Moments:
 def test_the_losses_of_ten_steps_are_as_they_were(
     split: Shards, moments: Moments, tmp_path: Path
 ) -> None:
-    net = AlexNet(5, 16)
+    net = AlexNet(NetConfig(5, 16))
     initialise(net, 0, STD, dict.fromkeys(LAYERS, 0.1))
     one_step_an_epoch = replace(
         RECIPE, lr=0.01, batch_size=20, epochs=10, schedule=Plateau(patience=100, drops=3)

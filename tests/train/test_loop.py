@@ -12,9 +12,9 @@ from alexnet.dataset.moments import Moments, load_moments
 from alexnet.dataset.shards import Shards
 from alexnet.inference.ten_views import centre_errors
 from alexnet.input.epoch import AugmentSettings
-from alexnet.model import weights
 from alexnet.model.alexnet import AlexNet, initialise
-from alexnet.model.layer_shapes import LAYERS
+from alexnet.model.net_config import LAYERS, NetConfig
+from alexnet.model.tensor_file import load_tensors
 from alexnet.moments.pca import save_moments
 from alexnet.moments.sums import sums_of
 from alexnet.runtime.errors import InputError
@@ -29,7 +29,7 @@ from small_recipe import RECIPE, STD
 
 
 def small_net(width_divisor: int = 16, dropout: float = 0.5) -> AlexNet:
-    net = AlexNet(5, width_divisor, dropout=dropout)
+    net = AlexNet(NetConfig(5, width_divisor, dropout=dropout))
     initialise(net, 0, STD, dict.fromkeys(LAYERS, 0.1))
     return net
 
@@ -148,7 +148,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(
     assert same(resumed, straight)
     said = capsys.readouterr().out
     assert "checkpoint.safetensors cannot be read" in said
-    assert weights.load(tmp_path / "before.safetensors")[1]["epoch"] == 2
+    assert load_tensors(tmp_path / "before.safetensors")[1]["epoch"] == 2
     assert "going on after epoch 2" in said
 
 
@@ -157,9 +157,11 @@ def test_labels_that_the_net_has_not_are_refused(
 ) -> None:
     """Before hours of training, where it is val that has them."""
     net = small_net()
-    other = write_split(tmp_path / "other", images, [net.classes] * 20)
+    other = write_split(tmp_path / "other", images, [net.config.classes] * 20)
     for train_shards, val_shards in ((other, split), (split, other)):
-        with pytest.raises(InputError, match=f"other has images of label {net.classes}, and"):
+        with pytest.raises(
+            InputError, match=f"other has images of label {net.config.classes}, and"
+        ):
             train(net, train_shards, val_shards, moments, RECIPE, 0, tmp_path)
 
 

@@ -12,7 +12,7 @@ from alexnet.dataset.shards import Shards
 from alexnet.input import augment
 from alexnet.input.epoch import AugmentSettings
 from alexnet.model.alexnet import AlexNet, initialise
-from alexnet.model.layer_shapes import LAYERS
+from alexnet.model.net_config import LAYERS, NetConfig
 from alexnet.moments.pca import save_moments
 from alexnet.moments.sums import sums_of
 from alexnet.runtime.errors import InputError
@@ -42,7 +42,7 @@ def first_batch(split: Shards, moments: Moments, recipe: Recipe, epoch: int = 0)
 
 
 def test_biases_learn_twice_as_fast_and_do_not_decay_in_the_2012_code() -> None:
-    net = AlexNet(5, 16)
+    net = AlexNet(NetConfig(5, 16))
     (one,) = groups_of(net, preset_recipe("paper"), 0, 0.01)
     assert len(one.names) == 16
     assert (one.lr, one.weight_decay) == (0.01, 0.0005)
@@ -54,7 +54,7 @@ def test_biases_learn_twice_as_fast_and_do_not_decay_in_the_2012_code() -> None:
 
 
 def test_conv1_learns_no_more_after_72_epochs_of_the_2012_code() -> None:
-    net = AlexNet(5, 16)
+    net = AlexNet(NetConfig(5, 16))
     for epoch, learns in ((71, True), (72, False)):
         names = [
             n
@@ -72,7 +72,7 @@ def test_a_layer_has_its_own_rate() -> None:
     )
     rates = {
         name: group.lr
-        for group in groups_of(AlexNet(5, 16), recipe, 0, 0.01)
+        for group in groups_of(AlexNet(NetConfig(5, 16)), recipe, 0, 0.01)
         for name in group.names
     }
     assert rates["fc8.weight"] == pytest.approx(0.1)
@@ -81,7 +81,7 @@ def test_a_layer_has_its_own_rate() -> None:
 
 
 def test_a_frozen_layer_stays_as_it_is(tmp_path: Path, split: Shards, moments: Moments) -> None:
-    net = AlexNet(5, 16)
+    net = AlexNet(NetConfig(5, 16))
     initialise(net, 0, dict.fromkeys(LAYERS, 0.03), dict.fromkeys(LAYERS, 0.1))
     before = {name: weight.clone() for name, weight in net.state_dict().items()}
     recipe = replace(preset_recipe("quick"), epochs=1, frozen_from={"conv1": 0, "fc7": 0})
@@ -173,7 +173,7 @@ def test_a_loss_that_stays_flat_is_warned_of(
     tmp_path: Path, split: Shards, moments: Moments, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """With weights of nothing no image reaches the logits."""
-    net = AlexNet(5, 16)
+    net = AlexNet(NetConfig(5, 16))
     initialise(net, 0, dict.fromkeys(LAYERS, 1e-6), dict.fromkeys(LAYERS, 0.0))
     recipe = replace(preset_recipe("quick"), epochs=3, lr=1e-9)
     loop.train(net, split, split, moments, recipe, 0, tmp_path)
@@ -185,7 +185,7 @@ def test_a_loss_that_stays_flat_is_warned_of(
 def test_the_history_tells_the_size_of_weights_and_steps(
     tmp_path: Path, split: Shards, moments: Moments
 ) -> None:
-    net = AlexNet(5, 16)
+    net = AlexNet(NetConfig(5, 16))
     initialise(net, 0, dict.fromkeys(LAYERS, 0.03), dict.fromkeys(LAYERS, 0.1))
     recipe = replace(preset_recipe("quick"), epochs=2)
     (_, row) = loop.train(net, split, split, moments, recipe, 0, tmp_path)

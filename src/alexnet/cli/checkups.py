@@ -114,10 +114,12 @@ def _raw(dataset: Any) -> Iterator[Finding]:
 
 def _training(config: Config) -> Iterator[Finding]:
     from alexnet.cli import doctor
+    from alexnet.model.net_config import NetConfig
 
     model = asdict(config.model)
     del model["init_std"], model["init_bias"]
-    return doctor.training(model, config.recipe.batch_size)
+    net = NetConfig.from_mapping({"classes": 1000} | model)
+    return doctor.training(net, config.recipe.batch_size)
 
 
 def raw_at_hand() -> Path | None:

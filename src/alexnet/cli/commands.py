@@ -28,15 +28,15 @@ def predict(arguments: Namespace) -> int:
     from alexnet.runtime.processes import prepare_process
 
     prepare_process()
-    net, moments, described = _model(arguments)
+    net, moments, description = _model(arguments)
     device = pick_device("auto")
     mean = torch.from_numpy(moments.mean_image).to(device)
     photos = list(photos_in(map(Path, _named(arguments.photos))))
-    rule = Rule(described["input"]["resample"], not arguments.as_stored)
+    rule = Rule(description.input.resample, not arguments.as_stored)
     how = rule, arguments.batch, arguments.top, arguments.center
     screen, refused = Screen(), 0
     with (
-        pick_autocast(described["recipe"]["precision"], device),
+        pick_autocast(description.precision, device),
         bar_if_slow(len(photos), "predict") as advance,
     ):
         for answer in answers(net.to(device), mean, photos, *how):
@@ -44,10 +44,10 @@ def predict(arguments: Namespace) -> int:
                 refused += 1
                 print(f"{printable(str(answer.photo))}: {answer.why}", file=sys.stderr)
             elif arguments.json:
-                print(as_json(answer, described["synsets"]))
+                print(as_json(answer, description.synsets))
             else:
                 screen.print(heading(answer), soft_wrap=True)
-                screen.print(as_table(answer, described["synsets"]))
+                screen.print(as_table(answer, description.synsets))
             advance(1)
     return 1 if refused else 0
 
@@ -112,8 +112,8 @@ def _network(arguments: Namespace) -> Seen:
     from alexnet.cli import model_summary
     from alexnet.model.model_file import read_model
 
-    weights, _, described = read_model(_model_path(arguments))
-    of = weights, described
+    weights, _, description = read_model(_model_path(arguments))
+    of = weights, description
     return model_summary.model_tables(*of), lambda: model_summary.model_pictures(*of)
 
 
@@ -151,11 +151,11 @@ def export(arguments: Namespace) -> int:
     asked = {kind: getattr(arguments, kind) for kind in export_module.KINDS}
     for kind in (kind for kind, path in asked.items() if path):
         export_module.check_needed(kind)
-    net, moments, described = _model(arguments)
+    net, moments, description = _model(arguments)
     mean = torch.from_numpy(moments.mean_image)
     for kind, path in asked.items():
         if path:
-            apart = export_module.export(path, kind, net, mean, described, arguments.ten_views)
+            apart = export_module.export(path, kind, net, mean, description, arguments.ten_views)
             size = path.stat().st_size / 1e6
             told = f"no probability differs by more than {apart:.1g} from the original's"
             print(f"{path}: {size:,.1f} MB; {told}", flush=True)

@@ -5,7 +5,7 @@ import re
 import shutil
 import statistics
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from importlib.metadata import distributions, version
 from math import prod
@@ -18,7 +18,8 @@ from alexnet.archives.reader import check_unchanged, file_of, read_image
 from alexnet.config.stage import PACKAGES
 from alexnet.dataset.index import Index, load_index
 from alexnet.dataset.shards import SIDE
-from alexnet.model.layer_shapes import NetConfig, layer_shapes
+from alexnet.model.layer_shapes import layer_shapes
+from alexnet.model.net_config import NetConfig
 from alexnet.resize.decode import UnreadableImageError, square
 from alexnet.resize.shard_writer import RECORD_BYTES
 from alexnet.runtime.errors import InputError
@@ -163,9 +164,9 @@ def needs(index: Index, cost: Cost, how: Any, checkout: Path) -> Iterator[Findin
         )
 
 
-def training(model: Mapping[str, Any], batch: int) -> Iterator[Finding]:
-    """What training with 1000 classes takes of its memory; `model`: AlexNet's other arguments."""
-    shapes = layer_shapes(NetConfig(**model))
+def training(net: NetConfig, batch: int) -> Iterator[Finding]:
+    """What training `net` takes of its memory."""
+    shapes = layer_shapes(net)
     parameters = sum(each.parameters for each in shapes.values())
     outputs = sum(prod(each.output) for each in shapes.values() if len(each.output) == 3)
     taken = BASE_BYTES + 4 * (4 * parameters + batch * KEPT * outputs)
@@ -173,7 +174,7 @@ def training(model: Mapping[str, Any], batch: int) -> Iterator[Finding]:
     there = gpu.memory if gpu else memory()
     fix = "a smaller recipe.batch_size or model" if taken > there else ""
     where = "the GPU's memory" if gpu else "memory"
-    size = f"{parameters:,} parameters for 1,000 classes"
+    size = f"{parameters:,} parameters for {net.classes:,} classes"
     told = f"{size}, batches of {batch}: about {taken / GIGA:,.1f} GB of {where}"
     yield Finding("training", told, fix)
 

@@ -145,8 +145,8 @@ def _contents(root: Path, path: str, raw: Path | None) -> Iterator[Link]:
     try:
         if path == "data/train":
             made = json.loads((root / path / "model.json").read_bytes())
-            chosen = " · ".join(f"{key} {value}" for key, value in made["chosen"].items())
-            yield Link("model.json", f"{chosen} · lr {made['lr']} · seed {made['seed']}", None)
+            choices = " · ".join(f"{key} {value}" for key, value in made["choices"].items())
+            yield Link("model.json", f"{choices} · lr {made['lr']} · seed {made['seed']}", None)
         elif path.startswith("data/shards/"):
             yield from _shards(root / path)
         elif path == "data/index":

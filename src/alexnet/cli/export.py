@@ -3,7 +3,7 @@
 import json
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
@@ -20,6 +20,7 @@ from alexnet.dataset.shards import SIDE
 from alexnet.inference.ten_views import CENTRE_VIEW, view_probabilities
 from alexnet.input.augment import views_of
 from alexnet.model.alexnet import AlexNet
+from alexnet.model.description import ModelDescription
 from alexnet.runtime.errors import InputError
 
 TOLERANCE = 1e-5  # of a probability
@@ -46,27 +47,32 @@ class Classifier(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """As evaluation.view_probabilities, of images that are no longer bytes."""
-        x, crop = images - self.mean, self.net.crop
+        x, crop = images - self.mean, self.net.config.crop
         places = views_of(crop) if self.ten_views else [views_of(crop)[CENTRE_VIEW]]
         views = [x[:, :, top : top + crop, left : left + crop] for top, left in places]
         views += [view.flip(3) for view in views if self.ten_views]
         probabilities = F.softmax(self.net(torch.cat(views)), dim=1)
-        return probabilities.reshape(len(views), -1, self.net.classes).mean(dim=0)
+        return probabilities.reshape(len(views), -1, self.net.config.classes).mean(dim=0)
 
 
 def export(
-    path: Path, kind: str, net: AlexNet, mean: Tensor, described: Mapping[str, Any], ten_views: bool
+    path: Path,
+    kind: str,
+    net: AlexNet,
+    mean: Tensor,
+    description: ModelDescription,
+    ten_views: bool,
 ) -> float:
     """Write the graph to `path`; `kind`: "onnx" or "pt2". Batches of any size go in.
 
     mean (256, 256, 3). What it computes is compared with what evaluation computes, on noise, on
     extremes and on pictures like the mean image: within TOLERANCE, or nothing is left behind.
-    Returns the greatest difference. `described` goes into the file's metadata, with what goes in
+    Returns the greatest difference. `description` goes into the file's metadata, with what goes in
     and out. Raises InputError.
     """
     model = Classifier(net.eval(), mean, ten_views).eval()
     write, run_of = KINDS[kind]
-    text = json.dumps(dict(described) | _signature(model), ensure_ascii=False)
+    text = json.dumps(description.to_json() | _signature(model), ensure_ascii=False)
     part = path.with_name(f".part-{path.name}")
     try:
         with _quietly():
@@ -115,7 +121,7 @@ def _signature(model: Classifier) -> dict[str, str]:
     rule = "the mean of ten views" if model.ten_views else "the centre view"
     return {
         "takes": f"images: float32 (n, 3, {SIDE}, {SIDE}), RGB, 0–255, mean not yet subtracted",
-        "gives": f"probabilities: float32 (n, {model.net.classes}), as synsets, of {rule}",
+        "gives": f"probabilities: float32 (n, {model.net.config.classes}), as synsets, of {rule}",
     }
 
 

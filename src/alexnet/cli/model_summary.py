@@ -1,7 +1,7 @@
 """A model layer by layer: shapes, parameters, multiply-adds, how large its weights are."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +10,9 @@ from rich.text import Text
 
 from alexnet.cli.inspect import columns
 from alexnet.cli.terminal import printable
-from alexnet.model.layer_shapes import LayerShape, NetConfig, layer_shapes
+from alexnet.model.description import GROUPS, ModelDescription
+from alexnet.model.layer_shapes import LayerShape, layer_shapes
+from alexnet.model.net_config import NetConfig
 
 Floats = npt.NDArray[np.float32]
 Weights = Mapping[str, Floats]
@@ -38,16 +40,15 @@ def _layer(name: str, shape: LayerShape, weight: Floats) -> Layer:
     return Layer(name, shape, *sizes, zeros)
 
 
-def model_tables(weights: Weights, described: Mapping[str, Any]) -> Iterator[Table]:
+def model_tables(weights: Weights, description: ModelDescription) -> Iterator[Table]:
     """Where a model comes from and how a photo enters it; then its layers and their totals."""
-    net = NetConfig(**described["net"])
     table = Table(box=None, show_header=False, pad_edge=False)
-    for name, value in _facts(net, described):
+    for name, value in _facts(description):
         table.add_row(name, Text(printable(value)))
     yield table
     heads = "weights", "output", "parameters", "mul-adds", "mean |w|", "std", "zeros"
     table = columns("", "layer", *heads)
-    every = layers(net, weights)
+    every = layers(description.net, weights)
     for one in every:
         sizes = f"{one.mean_size:.2g}", f"{one.std:.2g}", f"{100 * one.zeros:.1f} %"
         counts = f"{one.shape.parameters:,}", short(one.shape.multiply_adds)
@@ -59,21 +60,19 @@ def model_tables(weights: Weights, described: Mapping[str, Any]) -> Iterator[Tab
     yield table
 
 
-def _facts(net: NetConfig, described: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    told = described.get("chosen")  # prediction needs none of it: nobody has looked at it yet
-    chosen = told if isinstance(told, dict) else {}
-    for name in ("dataset", "model", "recipe"):
-        yield name, str(chosen.get(name, "not told"))
-    yield "seed, lr", f"{described.get('seed', '?')}, {described.get('lr', '?')}"
+def _facts(description: ModelDescription) -> Iterator[tuple[str, str]]:
+    net, synsets, rule = description.net, description.synsets, description.input
+    for group in GROUPS:
+        yield group, description.choices[group]
+    yield "seed, lr", f"{description.seed}, {description.lr}"
     yield (
         "towers",
         f"{net.towers}; width ÷ {net.width_divisor}; {net.layer1_order.replace('_', ' → ')}",
     )
-    classes = described["synsets"]
-    some = "; ".join(each["words"].partition(",")[0] for each in classes[:5])
-    yield "classes", f"{len(classes):,}: {some}{' …' if len(classes) > 5 else ''}"
-    yield "input", f"{described['input'].get('steps', '')}; {described['input']['resample']}"
-    yield "precision", described["recipe"]["precision"]
+    first = "; ".join(synset.words.partition(",")[0] for synset in synsets[:5])
+    yield "classes", f"{len(synsets):,}: {first}{' …' if len(synsets) > 5 else ''}"
+    yield "input", f"{rule.steps}; {rule.resample}"
+    yield "precision", description.precision
 
 
 def short(count: int) -> str:
@@ -85,10 +84,10 @@ def _shape(shape: tuple[int, ...]) -> str:
     return "×".join(map(str, shape))
 
 
-def model_pictures(weights: Weights, described: Mapping[str, Any]) -> dict[str, bytes]:
+def model_pictures(weights: Weights, description: ModelDescription) -> dict[str, bytes]:
     """The kernels of the first layer (figure 3), as a PNG file."""
     from alexnet.figures.kernels import kernels_picture
     from alexnet.figures.style import png_bytes
 
-    towers = NetConfig(**described["net"]).towers
-    return {"kernels": png_bytes(kernels_picture(weights["conv1.weight"], towers))}
+    picture = kernels_picture(weights["conv1.weight"], description.net.towers)
+    return {"kernels": png_bytes(picture)}

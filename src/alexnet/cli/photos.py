@@ -123,7 +123,7 @@ def _told(
 ) -> Iterator[tuple[list[int], list[float]]]:
     """Of each image the likeliest labels and their probabilities."""
     if centre:
-        found = F.softmax(net(centre_view(images, mean, net.crop)).double(), dim=1)
+        found = F.softmax(net(centre_view(images, mean, net.config.crop)).double(), dim=1)
     else:
         found, _ = view_probabilities(net, images, mean)
     if not bool(found.isfinite().all()):

@@ -1,20 +1,20 @@
 """What was predicted, to look at or to read by a program."""
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from rich.table import Table
 from rich.text import Text
 
 from alexnet.cli.photos import Answer
 from alexnet.cli.terminal import printable
+from alexnet.dataset.index import Synset
 
 BAR = 20  # characters wide at 100 %
 EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
-def as_json(answer: Answer, synsets: Sequence[Mapping[str, Any]]) -> str:
+def as_json(answer: Answer, synsets: Sequence[Synset]) -> str:
     """An answer in one line of JSON."""
     pairs = zip(answer.labels, answer.probabilities, strict=True)
     top = [{"label": n, **_class(synsets[n]), "probability": p} for n, p in pairs]
@@ -27,7 +27,7 @@ def heading(answer: Answer) -> Text:
     return Text.assemble((printable(str(answer.photo)), "bold"), (odd, "dim"), overflow="fold")
 
 
-def as_table(answer: Answer, synsets: Sequence[Mapping[str, Any]]) -> Table:
+def as_table(answer: Answer, synsets: Sequence[Synset]) -> Table:
     """An answer to look at: a bar for each label, in full where the probability is 1."""
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(justify="right", no_wrap=True, width=9)
@@ -47,5 +47,5 @@ def bar(probability: float) -> str:
     return ("█" * whole + EIGHTHS[eighths]).ljust(BAR)[:BAR]
 
 
-def _class(synset: Mapping[str, Any]) -> dict[str, str]:
-    return {name: printable(synset[name]) for name in ("wnid", "words")}
+def _class(synset: Synset) -> dict[str, str]:
+    return {"wnid": printable(synset.wnid), "words": printable(synset.words)}

@@ -17,6 +17,7 @@ from alexnet.index.class_archives import Archives, flat_rows
 from alexnet.inference.ten_views import view_probabilities
 from alexnet.inference.top_k import FIVE, likeliest
 from alexnet.model.alexnet import AlexNet
+from alexnet.model.description import ModelDescription
 from alexnet.model.precision import pick_autocast
 from alexnet.model.weights import load_model
 from alexnet.resize.decode import UnreadableImageError, square
@@ -32,18 +33,18 @@ class Voter(NamedTuple):
 
     net: AlexNet
     mean: Tensor
-    described: dict[str, Any]
+    description: ModelDescription
 
 
 def load_voters(paths: Sequence[Path], device: torch.device) -> list[Voter]:
     """The models of these files, or folders. Raises InputError where their classes differ."""
     voters = []
     for path in paths:
-        net, moments, described = load_model(path)
+        net, moments, description = load_model(path)
         mean = torch.from_numpy(moments.mean_image).to(device)
-        voters.append(Voter(net.to(device).eval(), mean, described))
+        voters.append(Voter(net.to(device).eval(), mean, description))
         for part in ("synsets", "input"):
-            if described[part] != voters[0].described[part]:
+            if getattr(description, part) != getattr(voters[0].description, part):
                 what = f"{path} and {paths[0]} differ in their {part}"
                 raise InputError(what, "name models that were trained on the same classes")
     return voters
@@ -56,7 +57,7 @@ def write_submission(path: Path, voters: Sequence[Voter], images: Path) -> list[
     line, of zeros, which are no class; returned is what was wrong with each. Raises InputError
     where there is no image, or the classes are not ILSVRC's.
     """
-    ids = np.array([synset["devkit_id"] for synset in voters[0].described["synsets"]])
+    ids = np.array([synset.devkit_id for synset in voters[0].description.synsets])
     if not ids.all():
         raise InputError("the model's classes have no ILSVRC ids", "name a model trained on ILSVRC")
     if not images.exists():
@@ -66,8 +67,7 @@ def write_submission(path: Path, voters: Sequence[Voter], images: Path) -> list[
     if not len(rows):
         raise InputError(f"{images} holds no image", "name the tar of the test images")
     rows = rows[np.argsort(rows["name"], kind="stable")]
-    told = voters[0].described["input"]
-    rule = Rule(told["resample"], told["apply_exif"])
+    rule = Rule(voters[0].description.input.resample, voters[0].description.input.apply_exif)
     read = partial(_read, root=images.parent, archives=archives, rule=rule)
     lines, wrong = [], []
     with progress(len(rows), "submit") as advance:
@@ -107,7 +107,7 @@ def _ranked(voters: Sequence[Voter], images: Pixels) -> npt.NDArray[np.int64]:
     pixels = torch.from_numpy(images).to(device)
     total = torch.zeros((), dtype=torch.float64, device=device)
     for voter in voters:
-        with pick_autocast(voter.described["recipe"]["precision"], device):
+        with pick_autocast(voter.description.precision, device):
             total = total + view_probabilities(voter.net, pixels, voter.mean)[0]
     labels: npt.NDArray[np.int64] = likeliest((total / len(voters)).float())[0].cpu().numpy()
     return labels

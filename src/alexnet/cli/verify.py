@@ -59,8 +59,8 @@ def verify_model(folder: Path) -> Iterator[str]:
     text = folder / "model.json"
     fix = rebuild_command(text, "train")
     try:
-        *_, described = read_model(folder)
-        if json.loads(text.read_bytes()) != described:
+        *_, description = read_model(folder)
+        if json.loads(text.read_bytes()) != description.to_json():
             yield f"{text} is not that of its model; fix: {fix}"
     except InputError as error:
         what, *_ = str(error).partition("; fix: ")

@@ -1,32 +1,31 @@
 """The files of data/evaluate: what was said of each image, for people, servers and ensembles."""
 
 import csv
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from alexnet.dataset.index import Index, Rows, Synset
 from alexnet.dataset.shards import Shards
 from alexnet.inference.ten_views import Predictions
+from alexnet.model.description import ModelDescription
 from alexnet.runtime.errors import InputError
 
 CSV, TABLE, SUBMISSION = "predictions.csv", "probabilities.npy", "submission.txt"
 
 
-def choose_split(data: Path, index: Index, described: Mapping[str, Any]) -> tuple[str, Shards]:
+def choose_split(data: Path, index: Index, model: ModelDescription) -> tuple[str, Shards]:
     """The split whose labels were never looked at, where the set has one: test, else val.
 
-    On ILSVRC-2010's test images the paper's Table 1 was measured. described: model.json. Raises
-    InputError where `data` holds images or classes of another set.
+    On ILSVRC-2010's test images the paper's Table 1 was measured. Raises InputError where `data`
+    holds images or classes of another set.
     """
     split = "test" if "test" in index.splits else "val"
     shards = Shards(data / "shards" / split)
     if len(shards.labels) != len(index.splits[split]):
         raise InputError(f"{shards.folder} is not of the images in {data / 'index'}", "dvc repro")
-    if [asdict(synset) for synset in index.synsets] != described["synsets"]:
+    if list(index.synsets) != list(model.synsets):
         raise InputError(
             f"the model was not trained on the classes of {data / 'index'}", "dvc repro"
         )

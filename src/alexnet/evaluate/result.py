@@ -12,6 +12,7 @@ from typing import Any
 from rich.table import Table
 
 from alexnet.evaluate.intervals import unpacked
+from alexnet.model.description import ModelDescription
 from alexnet.runtime.errors import InputError
 from alexnet.runtime.files import write_atomically
 from alexnet.runtime.scratch import fingerprint
@@ -31,25 +32,20 @@ def result_of(counts: Mapping[str, int], images: int, run: Mapping[str, Any]) ->
     return {**errors, **counts, "images": images, "run": dict(run)}
 
 
-def run_of(described: Mapping[str, Any], split: str) -> dict[str, Any]:
+def run_of(model: ModelDescription, split: str) -> dict[str, Any]:
     """Of which run a result is: what model.json says of the model, and the split looked at.
 
     parameters: 8 digits of all that the names model and recipe stood for, overrides included, but
-    not of where the run lies that this one began with: another for each seed. Raises InputError
-    where the model does not tell of its run.
+    not of where the run lies that this one began with: another for each seed.
     """
-    recipe = dict(described["recipe"])
+    values = model.to_json()
+    recipe = values["recipe"]
     if recipe.get("init_from"):
         recipe["init_from"] = "another run"
-    try:
-        stood_for = [described["net"], recipe, described["input"]]
-        told = {"split": split, "classes": described["net"]["classes"], **described["chosen"]}
-        told |= {"seed": described["seed"], "lr": described["lr"]}
-        told["parameters"] = fingerprint(stood_for)[:8]
-        return {name: told[name] for name in RUN}
-    except (KeyError, TypeError) as error:
-        what = f"the model does not tell of which run it is: {error!r}"
-        raise InputError(what, "dvc repro -f train") from None
+    run = {"split": split, "classes": model.net.classes, **model.choices}
+    run |= {"seed": model.seed, "lr": model.lr}
+    run["parameters"] = fingerprint([values["net"], recipe, values["input"]])[:8]
+    return {name: run[name] for name in RUN}
 
 
 def write_result(path: Path, result: Result) -> None:

@@ -46,8 +46,8 @@ def view_probabilities(net: AlexNet, images: Tensor, mean: Tensor) -> tuple[Tens
 
     images (n, 256, 256, 3) uint8; mean (256, 256, 3), 0–255. Of logits the mean is never taken.
     """
-    logits = net(ten_views(images, mean, net.crop).flatten(0, 1)).double()
-    views = F.softmax(logits, dim=1).view(len(images), 10, net.classes)
+    logits = net(ten_views(images, mean, net.config.crop).flatten(0, 1)).double()
+    views = F.softmax(logits, dim=1).view(len(images), 10, net.config.classes)
     return views.mean(dim=1), views[:, CENTRE_VIEW]
 
 
@@ -58,8 +58,8 @@ def predict(net: AlexNet, shards: Shards, mean: Tensor, batch: int = BATCH) -> P
     Labels are ranked by the float32 probabilities that are kept: whoever reads them counts the
     same. Raises InputError where the net's outputs are no numbers, or it lacks classes.
     """
-    check_labels(shards, net.classes)
-    keeps = 4 * len(shards) * net.classes <= KEPT
+    check_labels(shards, net.config.classes)
+    keeps = 4 * len(shards) * net.config.classes <= KEPT
 
     def rows_of(images: Tensor, _: slice) -> list[Tensor]:
         ten, centre = (each.float() for each in view_probabilities(net, images, mean))
@@ -100,7 +100,7 @@ def centre_errors(
     labels = _labels(shards).to(mean.device)
 
     def rows_of(images: Tensor, rows: slice) -> list[Tensor]:
-        logits = net(centre_view(images, mean, net.crop)).double()
+        logits = net(centre_view(images, mean, net.config.crop)).double()
         loss = F.cross_entropy(logits, labels[rows], reduction="none")
         top, _ = likeliest(logits)
         missed = (wrong(top, labels[rows], k).double() for k in (1, FIVE))
@@ -137,7 +137,7 @@ def _tables(
     """
     net.eval()
     count, done, device = len(shards), 0, mean.device
-    parts = batch_parts(count, batch)[net.place.part :: net.place.parts]
+    parts = batch_parts(count, batch)[net.layout.replica :: net.layout.replicas]
     nothing = torch.zeros(0, SIDE, SIDE, 3, dtype=torch.uint8, device=device)
     shapes = rows_of(nothing, slice(0, 0))
     pin = device.type == "cuda"
@@ -148,7 +148,7 @@ def _tables(
         advance(rows.stop - done)  # the others are as far
         done = rows.stop
     for table in tables:
-        all_reduce_sum([table], net.place.along)
+        all_reduce_sum([table], net.layout.replica_group)
     advance(count - done)
     return tables
 

@@ -71,7 +71,7 @@ class Launch:
 
 
 def launched(launch: Launch, work: Work) -> None:
-    """Do `work(place, device)` here, or in processes that torchrun starts from this same script.
+    """Do `work(layout, device)` here, or in processes that torchrun starts from this same script.
 
     Returns, in the process that was started first, when all have done it. Raises InputError where
     one is lost for good; what a rank itself has to say it says on stderr, one rank for all.
@@ -89,14 +89,14 @@ def launched(launch: Launch, work: Work) -> None:
 
 
 @contextmanager
-def held(stage: str, mark: str, place: RankLayout) -> Iterator[Path]:
+def held(stage: str, mark: str, layout: RankLayout) -> Iterator[Path]:
     """As `scratch`, held by the first rank for all."""
-    if not place.first:
-        barrier(place)
+    if not layout.is_main:
+        barrier(layout)
         yield home() / ".scratch" / stage / mark
         return
     with scratch(stage, mark) as folder:
-        barrier(place)
+        barrier(layout)
         yield folder
 
 

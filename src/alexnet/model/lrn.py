@@ -1,4 +1,4 @@
-"""Local response normalisation (section 3.3) inside each tower, its gradient in closed form."""
+"""Local response normalisation (section 3.3) within each tower, with an analytic gradient."""
 
 import math
 from collections.abc import Iterator
@@ -11,21 +11,21 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-CHUNK = 2**16  # elements a core: five buffers of them stay in its own cache
+CHUNK = 2**16  # elements per core: five buffers of this size fit into its own cache
 
 
 def lrn(x: Tensor, k: float, n: int, alpha: float, beta: float, towers: int = 2) -> Tensor:
-    """b = a / (k + alpha · Σ a²)^beta, the sum over `n` neighbouring maps of the same tower.
+    """Return a / (k + alpha · Σ a²)^beta, summed over `n` neighbouring maps of the same tower.
 
-    x (N, C, H, W), C divisible by `towers`; float64, or a shorter float, computed in float32. The
-    output is channels-last where x is. `alpha` is the paper's: the 2012 code and torch divide
-    theirs by n.
+    x (N, C, H, W), C divisible by `towers`, any float dtype; computed at least in float32. The
+    result is channels-last if x is. `alpha` is the paper's: the 2012 code and torch divide theirs
+    by n.
     """
     constants = Constants(k, n, alpha, beta, towers)
     if torch.compiler.is_exporting():
-        return _of_plain_operators(x, constants)
-    kernels = _kernels() if x.is_cuda else None
-    if kernels is not None and kernels.usable(x):
+        return _exportable_lrn(x, constants)
+    kernels = _triton_kernels() if x.is_cuda else None
+    if kernels is not None and kernels.supports(x):
         out: Tensor = kernels.lrn(x, constants)
     else:
         out = _Lrn.apply(x, constants)
@@ -33,7 +33,7 @@ def lrn(x: Tensor, k: float, n: int, alpha: float, beta: float, towers: int = 2)
 
 
 class Constants(NamedTuple):
-    """Of the formula, and how many towers share the maps."""
+    """The constants of the formula, and how many towers the maps belong to."""
 
     k: float
     n: int
@@ -43,22 +43,22 @@ class Constants(NamedTuple):
 
     @property
     def reach(self) -> int:
-        """How far away a neighbour is at most."""
+        """Distance of the farthest neighbour, in maps."""
         return self.n // 2
 
 
-def _of_plain_operators(x: Tensor, constants: Constants) -> Tensor:
-    """For a graph that others run: no loop over chunks, whose number depends on the batch."""
+def _exportable_lrn(x: Tensor, constants: Constants) -> Tensor:
+    """Return the same from plain operators, without a loop whose length depends on the batch."""
     k, _, alpha, beta, towers = constants
     reach, maps = constants.reach, x.shape[1] // towers
     a = x.reshape(-1, towers, maps, *x.shape[2:])
     squares = F.pad(a.square(), (0, 0, 0, 0, reach, reach))
-    near = [squares.narrow(2, first, maps) for first in range(2 * reach + 1)]
-    return (a / (k + alpha * torch.stack(near).sum(dim=0)).pow(beta)).flatten(1, 2)
+    shifted = [squares.narrow(2, start, maps) for start in range(2 * reach + 1)]
+    return (a / (k + alpha * torch.stack(shifted).sum(dim=0)).pow(beta)).flatten(1, 2)
 
 
 class _Lrn(torch.autograd.Function):
-    """Saves x alone: to compute the denominator again is as cheap as to write and read it."""
+    """Saves only x: computing the denominator again costs no more than writing and reading it."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, constants: Constants) -> Tensor:
@@ -66,33 +66,33 @@ class _Lrn(torch.autograd.Function):
         ctx.save_for_backward(x)
         ctx.constants = constants
         out = torch.empty_like(x)
-        for work, (a, b) in _chunks(constants, x, out):
-            torch.div(a, work.power(work.denominator(a)), out=b)
+        for buffers, (a, b) in _chunks(constants, x, out):
+            torch.div(a, buffers.power(buffers.denominator(a)), out=b)
         return out
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator, unused-ignore]
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        """da = g d^−β − 2 α β a Σ g a d^(−β−1), the sum over the same neighbours."""
+        """Compute da = g d^−β − 2 α β a Σ g a d^(−β−1), summed over the same neighbours."""
         (x,) = ctx.saved_tensors
         constants = ctx.constants
         out = torch.empty_like(x)
-        for work, (a, g, da) in _chunks(constants, x, _laid_out_as(x, grad), out):
-            d = work.denominator(a)
-            power = work.power(d)
+        for buffers, (a, g, da) in _chunks(constants, x, _in_format_of(x, grad), out):
+            d = buffers.denominator(a)
+            power = buffers.power(d)
             scaled = torch.div(g, power, out=power)
-            inner = work.summed(scaled, a, d)
+            inner = buffers.sum_of_quotients(scaled, a, d)
             factor = -2 * constants.alpha * constants.beta
             torch.addcmul(scaled, inner, a, value=factor, out=da)
         return out, None
 
 
-class _Work:
-    """Buffers for one chunk: rows of (maps of a tower, positions), (R, C, I).
+class _Buffers:
+    """Buffers for one chunk of rows (maps of a tower, positions): (R, C, I).
 
-    A row is followed by `reach` maps of zeros, and the first is preceded by as many. The sum over
-    neighbours is then a few additions of one long vector to itself, shifted, right at the borders
-    of a tower too, at the full width of the processor in either memory format.
+    Each row is followed by `reach` maps of zeros, and the first is also preceded by as many. A sum
+    over neighbours is then a few additions of one long vector to itself, shifted. That is right at
+    the borders of a tower too, and uses the processor's full width in either memory format.
     """
 
     def __init__(self, rows: int, maps: int, positions: int, like: Tensor, constants: Constants):
@@ -113,20 +113,20 @@ class _Work:
         self.roots, self.later_pairs = self.pairs[:length], self.pairs[2 * positions :]
 
     def denominator(self, a: Tensor) -> Tensor:
-        """k + α Σ a², in `sums`."""
+        """Return k + α Σ a², in `sums`."""
         torch.mul(a, a, out=self.inside[: len(a)])
-        self._box()
+        self._sum_neighbours()
         torch.add(self.k, self.sums, alpha=self.constants.alpha, out=self.sums)
         return self.sum_rows[: len(a)]
 
-    def summed(self, scaled: Tensor, a: Tensor, d: Tensor) -> Tensor:
-        """Σ scaled · a / d, over d's buffer."""
+    def sum_of_quotients(self, scaled: Tensor, a: Tensor, d: Tensor) -> Tensor:
+        """Return Σ scaled · a / d, which overwrites d."""
         torch.mul(scaled, a, out=self.inside[: len(a)]).div_(d)
-        self._box()
+        self._sum_neighbours()
         return self.sum_rows[: len(a)]
 
     def power(self, d: Tensor) -> Tensor:
-        """d^β, in `powers`; two roots cost a third of a power."""
+        """Return d^β, in `powers`; two square roots cost a third of a power."""
         if self.constants.beta == 0.75:
             torch.sqrt(self.sums, out=self.powers)
             self.powers.mul_(torch.sqrt(self.powers, out=self.roots))
@@ -134,8 +134,8 @@ class _Work:
             torch.pow(self.sums, self.constants.beta, out=self.powers)
         return self.power_rows[: len(d)]
 
-    def _box(self) -> None:
-        """Into `sums`: each element of `padded` and its neighbours on both sides."""
+    def _sum_neighbours(self) -> None:
+        """Write into `sums` each element of `inside` plus its neighbours on both sides."""
         if len(self.shifted) < 4:
             self.sums.copy_(self.shifted[0])
             rest = self.shifted[1:]
@@ -143,29 +143,29 @@ class _Work:
             torch.add(*self.neighbours, out=self.pairs)
             torch.add(self.roots, self.later_pairs, out=self.sums)
             rest = self.shifted[4:]
-        for each in rest:
-            self.sums.add_(each)
+        for shifted in rest:
+            self.sums.add_(shifted)
 
 
-def _chunks(constants: Constants, *tensors: Tensor) -> Iterator[tuple[_Work, list[Tensor]]]:
-    """Rows of all tensors, a chunk at a time, at least in float32; the last tensor is written."""
-    rows_of = [_in_memory_order(each, constants.towers) for each in tensors]
+def _chunks(constants: Constants, *tensors: Tensor) -> Iterator[tuple[_Buffers, list[Tensor]]]:
+    """Yield rows of all tensors, chunk by chunk, at least in float32; the last is written to."""
+    rows_of = [_in_memory_order(tensor, constants.towers) for tensor in tensors]
     count, maps, positions = rows_of[-1].shape
-    rows = _rows_a_chunk(rows_of[-1])
+    rows = _rows_per_chunk(rows_of[-1])
     wide = torch.promote_types(tensors[0].dtype, torch.float32)
-    work = _Work(rows, maps, positions, tensors[0].new_empty(0, dtype=wide), constants)
+    buffers = _Buffers(rows, maps, positions, tensors[0].new_empty(0, dtype=wide), constants)
     copies = tensors[0].new_empty(len(tensors) - 1, rows, maps, positions, dtype=wide)
     for start in range(0, count, rows):
-        *read, written = (each[start : start + rows] for each in rows_of)
+        *read, written = (tensor_rows[start : start + rows] for tensor_rows in rows_of)
         if written.dtype == wide:
-            yield work, [*read, written]
-        else:  # the result over the first copy: the fewer buffers, the more of them in the cache
-            parts = [c[: len(r)].copy_(r) for c, r in zip(copies, read, strict=True)]
-            yield work, [*parts, parts[0]]
-            written.copy_(parts[0])
+            yield buffers, [*read, written]
+        else:  # the result overwrites the first copy: fewer buffers, so more of them in the cache
+            wide_rows = [c[: len(r)].copy_(r) for c, r in zip(copies, read, strict=True)]
+            yield buffers, [*wide_rows, wide_rows[0]]
+            written.copy_(wide_rows[0])
 
 
-def _rows_a_chunk(x: Tensor) -> int:
+def _rows_per_chunk(x: Tensor) -> int:
     count, maps, positions = x.shape
     if x.device.type != "cpu":
         return max(1, count)
@@ -173,7 +173,7 @@ def _rows_a_chunk(x: Tensor) -> int:
 
 
 def _in_memory_order(x: Tensor, towers: int) -> Tensor:
-    """(rows, maps of a tower, positions) of a dense x: positions is 1 where it is channels-last."""
+    """Return a dense x as (rows, maps of a tower, positions); 1 position if channels-last."""
     n, maps, height, width = x.shape
     if x.is_contiguous():
         return x.view(n * towers, maps // towers, height * width)
@@ -181,7 +181,7 @@ def _in_memory_order(x: Tensor, towers: int) -> Tensor:
     return x.permute(0, 2, 3, 1).view(rows, maps // towers, 1)
 
 
-def _laid_out_as(x: Tensor, grad: Tensor) -> Tensor:
+def _in_format_of(x: Tensor, grad: Tensor) -> Tensor:
     order = torch.contiguous_format if x.is_contiguous() else torch.channels_last
     return grad.contiguous(memory_format=order)
 
@@ -191,9 +191,10 @@ def _is_dense(x: Tensor) -> bool:
 
 
 @cache
-def _kernels() -> ModuleType | None:
+def _triton_kernels() -> ModuleType | None:
+    """Return the module of the GPU kernels, or None if Triton is not installed."""
     try:
         from alexnet.model import lrn_triton
-    except ImportError:  # no Triton on this machine
+    except ImportError:
         return None
     return lrn_triton

@@ -1,9 +1,10 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-decorators, allow-untyped-calls
-"""LRN on a GPU: one kernel forward, one backward, each element read and written once.
+"""LRN on a GPU: one kernel forward and one backward, which read and write each element once.
 
-A dense channels-last tensor is a matrix in memory: a row is one tower at one position, 48 or 128
-maps. The sum over neighbours is a product with a band of ones on the tensor cores. Squares go in as
-three bfloat16 parts, which together hold all bits of a float32; ones are exact.
+A dense channels-last tensor is a matrix in memory: a row holds the 48 or 128 maps of one tower at
+one position. The sum over neighbours is a product with a band matrix of ones, on the tensor cores.
+Squares are split into three bfloat16 parts, which together hold all bits of a float32; the ones are
+exact.
 """
 
 import os
@@ -16,20 +17,20 @@ import triton.language as tl  # type: ignore[import-untyped, import-not-found, u
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-ROWS = 64  # of a block
-WIDEST = 128  # maps of a block: its band takes 32 kB of shared memory
-# the interpreter multiplies the bits of bfloat16 as if they were integers
+ROWS = 64  # per block
+MAX_WIDTH = 128  # maps per block: their band matrix takes 32 kB of shared memory
+# Triton's interpreter multiplies the bits of bfloat16 values as if they were integers
 INTERPRETED = tl.constexpr(os.environ.get("TRITON_INTERPRET") == "1")
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 
 
-def usable(x: Tensor) -> bool:
-    """Whether the kernels compute x: on an Ampere GPU or later, at most float32."""
+def supports(x: Tensor) -> bool:
+    """Return whether the kernels can process x: at most float32, on an Ampere GPU or later."""
     return x.dtype in DTYPES and torch.cuda.get_device_capability(x.device) >= (8, 0)
 
 
 def lrn(x: Tensor, constants: Any) -> Tensor:
-    """As alexnet.lrn, of a tensor on a GPU; the output is channels-last, whatever x is."""
+    """Return what alexnet.model.lrn does, for a tensor on a GPU; always channels-last."""
     out: Tensor = _Lrn.apply(x, constants)
     return out
 
@@ -61,8 +62,8 @@ def _launch(kernel: Any, constants: Any, *tensors: Tensor) -> None:
     rows = x.numel() // max(1, maps)
     if not rows:
         return
-    width = min(WIDEST, max(16, triton.next_power_of_2(maps)))
-    margin = 2 * constants.reach if maps > width else 0  # maps that a block reads for its sums only
+    width = min(MAX_WIDTH, max(16, triton.next_power_of_2(maps)))
+    margin = 2 * constants.reach if maps > width else 0  # maps read only for the sums
     grid = triton.cdiv(rows, ROWS), triton.cdiv(maps, width - 2 * margin)
     sizes = {"MAPS": maps, "REACH": constants.reach, "MARGIN": margin, "WIDTH": width, "ROWS": ROWS}
     with torch.cuda.device(x.device) if x.is_cuda else nullcontext():
@@ -71,8 +72,8 @@ def _launch(kernel: Any, constants: Any, *tensors: Tensor) -> None:
 
 @triton.jit
 def _forward(
-    x_at,
-    y_at,
+    x_pointer,
+    y_pointer,
     rows,
     k,
     alpha,
@@ -83,18 +84,18 @@ def _forward(
     WIDTH: tl.constexpr,
     ROWS: tl.constexpr,
 ):
-    at, here, mine = _block(rows, MAPS, MARGIN, WIDTH, ROWS)
-    x = tl.load(x_at + at, mask=here, other=0.0).to(tl.float32)
-    d = k + alpha * _box(x * x, REACH, WIDTH)
+    offsets, exists, owned = _block(rows, MAPS, MARGIN, WIDTH, ROWS)
+    x = tl.load(x_pointer + offsets, mask=exists, other=0.0).to(tl.float32)
+    d = k + alpha * _sum_neighbours(x * x, REACH, WIDTH)
     y = x * _negative_power(d, BETA)
-    tl.store(y_at + at, y.to(y_at.dtype.element_ty), mask=mine)
+    tl.store(y_pointer + offsets, y.to(y_pointer.dtype.element_ty), mask=owned)
 
 
 @triton.jit
 def _backward(
-    x_at,
-    g_at,
-    dx_at,
+    x_pointer,
+    g_pointer,
+    dx_pointer,
     rows,
     k,
     alpha,
@@ -105,31 +106,31 @@ def _backward(
     WIDTH: tl.constexpr,
     ROWS: tl.constexpr,
 ):
-    at, here, mine = _block(rows, MAPS, MARGIN, WIDTH, ROWS)
-    x = tl.load(x_at + at, mask=here, other=0.0).to(tl.float32)
-    g = tl.load(g_at + at, mask=here, other=0.0).to(tl.float32)
-    d = k + alpha * _box(x * x, REACH, WIDTH)
+    offsets, exists, owned = _block(rows, MAPS, MARGIN, WIDTH, ROWS)
+    x = tl.load(x_pointer + offsets, mask=exists, other=0.0).to(tl.float32)
+    g = tl.load(g_pointer + offsets, mask=exists, other=0.0).to(tl.float32)
+    d = k + alpha * _sum_neighbours(x * x, REACH, WIDTH)
     scaled = g * _negative_power(d, BETA)
-    dx = scaled - 2 * alpha * BETA * x * _box(scaled * x / d, REACH, WIDTH)
-    tl.store(dx_at + at, dx.to(dx_at.dtype.element_ty), mask=mine)
+    dx = scaled - 2 * alpha * BETA * x * _sum_neighbours(scaled * x / d, REACH, WIDTH)
+    tl.store(dx_pointer + offsets, dx.to(dx_pointer.dtype.element_ty), mask=owned)
 
 
 @triton.jit
 def _block(rows, MAPS: tl.constexpr, MARGIN: tl.constexpr, WIDTH: tl.constexpr, ROWS: tl.constexpr):
-    """Where the block's elements are, which of them exist, and which are its own to write."""
+    """Return offsets of the block's elements, which of them exist, and which it must write."""
     row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)[:, None]
     column = tl.arange(0, WIDTH)[None, :]
-    map = tl.program_id(1) * (WIDTH - 2 * MARGIN) - MARGIN + column
-    here = (row < rows) & (map >= 0) & (map < MAPS)
-    return row * MAPS + map, here, here & (column >= MARGIN) & (column < WIDTH - MARGIN)
+    maps = tl.program_id(1) * (WIDTH - 2 * MARGIN) - MARGIN + column
+    exists = (row < rows) & (maps >= 0) & (maps < MAPS)
+    return row * MAPS + maps, exists, exists & (column >= MARGIN) & (column < WIDTH - MARGIN)
 
 
 @triton.jit
-def _box(x, REACH: tl.constexpr, WIDTH: tl.constexpr):
-    """Each element and its neighbours at most REACH away, summed in float32."""
+def _sum_neighbours(x, REACH: tl.constexpr, WIDTH: tl.constexpr):
+    """Return each element plus its neighbours at most REACH away, summed in float32."""
     i = tl.arange(0, WIDTH)
-    apart = i[:, None] - i[None, :]
-    band = ((apart <= REACH) & (apart >= -REACH)).to(tl.float32).to(tl.bfloat16)
+    distance = i[:, None] - i[None, :]
+    band = ((distance <= REACH) & (distance >= -REACH)).to(tl.float32).to(tl.bfloat16)
     high = x.to(tl.bfloat16)
     rest = x - high.to(tl.float32)
     middle = rest.to(tl.bfloat16)

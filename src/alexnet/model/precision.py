@@ -1,4 +1,4 @@
-"""Choose precision and deterministic algorithms."""
+"""Precision of products, and deterministic algorithms."""
 
 import os
 from pathlib import Path
@@ -7,9 +7,10 @@ import torch
 
 
 def pick_autocast(precision: str, device: torch.device) -> torch.autocast:
-    """bf16, tf32 or fp32; for "auto" bf16 where the processor multiplies it in hardware.
+    """Return the autocast context for "bf16", "tf32", "fp32" or "auto", and set TF32.
 
-    fp32 is fp32: a GPU multiplies in TF32 only where "tf32" asks for it.
+    "auto" is bf16 if the processor multiplies bf16 in hardware, else fp32. A GPU multiplies in TF32
+    only for "tf32".
     """
     torch.backends.cudnn.allow_tf32 = precision == "tf32"
     torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
@@ -26,9 +27,9 @@ def _has_bf16(device: torch.device) -> bool:
 
 
 def make_deterministic() -> None:
-    """Have a GPU, too, give the same bytes every time, with algorithms that may be slower.
+    """Select algorithms that give a GPU the same bytes in every run; they may be slower.
 
-    To be called before anything is computed on it.
+    Must be called before the first computation on the GPU.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.backends.cudnn.benchmark = False

@@ -1,7 +1,7 @@
-"""The net over several processes: a tower each, as on the two GPUs of 2012, and data parallel.
+"""A net on several processes: one tower each, as on the two GPUs of 2012, and data parallelism.
 
-Every layer is cut along its outputs (maps or neurons), so that a tower's weights are rows of the
-whole net's: what is on disk is always the whole net's, whoever wrote it.
+Every layer is divided along its outputs (maps or neurons), so a tower's weights are rows of the
+whole net's. Files always hold the whole net, whichever processes wrote them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,129 +16,136 @@ from torch.distributed.device_mesh import init_device_mesh
 
 @dataclass(frozen=True)
 class RankLayout:
-    """Which part of the work is here: tower `tower` of `towers`, part `part` of `parts` of a batch.
+    """The work of this process (rank): a tower of the net, on its replica's part of each batch.
 
-    `across`: the processes with the other towers of this part; `along`: those with this tower of
-    the other parts. Both are None in a process alone.
+    Tower `tower` of `towers`, replica `replica` of `replicas`. tower_group: the ranks that have the
+    other towers of this replica; replica_group: those that have this tower in other replicas. Both
+    are None in a single process.
     """
 
     tower: int = 0
     towers: int = 1
-    part: int = 0
-    parts: int = 1
-    across: dist.ProcessGroup | None = None
-    along: dist.ProcessGroup | None = None
+    replica: int = 0
+    replicas: int = 1
+    tower_group: dist.ProcessGroup | None = None
+    replica_group: dist.ProcessGroup | None = None
 
     @property
-    def first(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this is the process that prints and writes."""
-        return self.tower == self.part == 0
+        return self.tower == self.replica == 0
 
     @property
-    def alone(self) -> bool:
+    def is_single(self) -> bool:
         """Whether there is no other process."""
-        return self.towers == self.parts == 1
+        return self.towers == self.replicas == 1
 
-    def shares(self, count: int) -> list[int]:
-        """How many of a layer's outputs each tower has: the first have one more where need be."""
+    def tower_sizes(self, count: int) -> list[int]:
+        """Return how many of a layer's `count` outputs each tower has; the first have any rest."""
         return [count // self.towers + (t < count % self.towers) for t in range(self.towers)]
 
-    def share(self, count: int) -> int:
-        """How many of them are here."""
-        return self.shares(count)[self.tower]
+    def local_size(self, count: int) -> int:
+        """Return how many of `count` outputs this tower has."""
+        return self.tower_sizes(count)[self.tower]
 
-    def own(self, count: int) -> slice:
-        """Which of them are here."""
-        first = sum(self.shares(count)[: self.tower])
-        return slice(first, first + self.share(count))
+    def local_slice(self, count: int) -> slice:
+        """Return which of `count` outputs this tower has."""
+        start = sum(self.tower_sizes(count)[: self.tower])
+        return slice(start, start + self.local_size(count))
 
 
 SINGLE_PROCESS = RankLayout()
 
 
 def rank_layout(towers: int, device: str) -> RankLayout:
-    """This rank's place in a 2-D mesh, data × tower: neighbours share a net.
+    """Return this rank's position in a mesh of replicas × towers.
 
-    Made by all ranks at once, after init_process_group. device: "cpu" or "cuda".
+    Neighbouring ranks share a net. All ranks must call this together, after init_process_group;
+    device: "cpu" or "cuda".
     """
-    parts = dist.get_world_size() // towers
-    mesh = init_device_mesh(device, (parts, towers), mesh_dim_names=("data", "tower"))
-    across, along = mesh.get_group("tower"), mesh.get_group("data")
-    return RankLayout(dist.get_rank(across), towers, dist.get_rank(along), parts, across, along)
+    replicas = dist.get_world_size() // towers
+    mesh = init_device_mesh(device, (replicas, towers), mesh_dim_names=("replica", "tower"))
+    tower, replica = mesh.get_group("tower"), mesh.get_group("replica")
+    return RankLayout(
+        *(dist.get_rank(tower), towers), *(dist.get_rank(replica), replicas), tower, replica
+    )
 
 
-def joined(x: Tensor, place: RankLayout, whole: int, alike: bool = False) -> Tensor:
-    """The outputs of all towers, one behind the other: (N, share, …) → (N, whole, …).
+def join_towers(x: Tensor, layout: RankLayout, size: int, same_loss: bool = False) -> Tensor:
+    """Concatenate the outputs of all towers: (N, local size, …) → (N, size, …).
 
-    What the towers do with the whole differs, so its gradient is their sum; where all do the same
-    (`alike`: the logits, of which each takes the same loss) it is each one's own.
+    Towers use the result differently, so its gradient is summed over them. same_loss: all compute
+    the same loss from it (the logits), and each keeps its own gradient.
     """
-    if place.towers == 1:
+    if layout.towers == 1:
         return x
-    out: Tensor = _Joined.apply(x, place, whole, alike)
+    out: Tensor = _JoinTowers.apply(x, layout, size, same_loss)
     return out
 
 
-class _Joined(torch.autograd.Function):
-    """Maps stand last on the wire, as they do in memory with channels last."""
+class _JoinTowers(torch.autograd.Function):
+    """Sends maps as the last dimension, as channels-last tensors have them in memory."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, place: RankLayout, whole: int, alike: bool) -> Tensor:
-        ctx.how = place, whole, alike
-        out = _gathered(x.movedim(1, -1), place, whole, dim=-1).movedim(-1, 1)
+    def forward(ctx: Any, x: Tensor, layout: RankLayout, size: int, same_loss: bool) -> Tensor:
+        ctx.arguments = layout, size, same_loss
+        out = _all_gather(x.movedim(1, -1), layout, size, dim=-1).movedim(-1, 1)
         return out.contiguous() if x.is_contiguous() else out
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        place, whole, alike = ctx.how
-        dx = grad[:, place.own(whole)] if alike else _own_sum(grad, place, whole)
-        return dx, None, None, None
+        layout, size, same_loss = ctx.arguments
+        own = grad[:, layout.local_slice(size)] if same_loss else _reduce_scatter(grad, layout)
+        return own, None, None, None
 
 
-def _gathered(x: Tensor, place: RankLayout, whole: int, dim: int) -> Tensor:
-    """Shares of `whole` along `dim` → the whole, on every tower. On the wire all are one size."""
-    shares = place.shares(whole)
-    own = _padded(x, shares[0], dim).contiguous()
-    every = own.new_empty(place.towers, *own.shape)
-    dist.all_gather_into_tensor(every.flatten(0, 1), own, place.across)
-    return torch.cat([each.narrow(dim, 0, n) for each, n in zip(every, shares, strict=True)], dim)
+def _all_gather(x: Tensor, layout: RankLayout, size: int, dim: int) -> Tensor:
+    """Return the tensor of `size` along `dim` whose parts the towers have.
+
+    Parts are padded to one size for the transfer.
+    """
+    sizes = layout.tower_sizes(size)
+    own = _pad(x, sizes[0], dim).contiguous()
+    parts = own.new_empty(layout.towers, *own.shape)
+    dist.all_gather_into_tensor(parts.flatten(0, 1), own, layout.tower_group)
+    return torch.cat([part.narrow(dim, 0, n) for part, n in zip(parts, sizes, strict=True)], dim)
 
 
-def _own_sum(grad: Tensor, place: RankLayout, whole: int) -> Tensor:
-    """(N, whole, …) on each tower → the sum over the towers of this one's share."""
-    shares = place.shares(whole)
-    pieces = torch.split(grad.movedim(1, -1), shares, dim=-1)
-    every = torch.stack([_padded(piece, shares[0], -1) for piece in pieces])
-    own = torch.empty_like(every[0])
-    dist.reduce_scatter_tensor(own, every.flatten(0, 1), group=place.across)
-    return own[..., : place.share(whole)].movedim(-1, 1)
+def _reduce_scatter(grad: Tensor, layout: RankLayout) -> Tensor:
+    """Return this tower's columns of the sum of all towers' `grad` (N, size, …)."""
+    sizes = layout.tower_sizes(grad.shape[1])
+    parts = torch.split(grad.movedim(1, -1), sizes, dim=-1)
+    padded = torch.stack([_pad(part, sizes[0], -1) for part in parts])
+    own = torch.empty_like(padded[0])
+    dist.reduce_scatter_tensor(own, padded.flatten(0, 1), group=layout.tower_group)
+    return own[..., : sizes[layout.tower]].movedim(-1, 1)
 
 
-def _padded(x: Tensor, size: int, dim: int) -> Tensor:
-    lacking = size - x.shape[dim]
-    return x if not lacking else torch.cat([x, torch.zeros_like(x.narrow(dim, 0, lacking))], dim)
+def _pad(x: Tensor, size: int, dim: int) -> Tensor:
+    missing = size - x.shape[dim]
+    return torch.cat([x, torch.zeros_like(x.narrow(dim, 0, missing))], dim) if missing else x
 
 
-def local_rows(tensors: Mapping[str, Tensor], place: RankLayout) -> dict[str, Tensor]:
-    """Of each tensor of a whole net (weights, velocities) the rows of this tower: views."""
-    return {name: tensor[place.own(len(tensor))] for name, tensor in tensors.items()}
+def local_rows(tensors: Mapping[str, Tensor], layout: RankLayout) -> dict[str, Tensor]:
+    """Return this tower's rows of each tensor of a whole net (weights, velocities), as views."""
+    return {name: tensor[layout.local_slice(len(tensor))] for name, tensor in tensors.items()}
 
 
-def gather_rows(tensors: Mapping[str, Tensor], place: RankLayout) -> dict[str, Tensor]:
-    """The inverse of `local_rows`, made by all towers of a part at once."""
-    if place.towers == 1:
+def gather_rows(tensors: Mapping[str, Tensor], layout: RankLayout) -> dict[str, Tensor]:
+    """Return the whole tensors from `local_rows`; all towers of a replica must call it together."""
+    if layout.towers == 1:
         return dict(tensors)
     device = next(iter(tensors.values())).device
     counts = torch.tensor([len(tensor) for tensor in tensors.values()], device=device)
-    dist.all_reduce(counts, group=place.across)
-    wholes = zip(tensors.items(), counts.tolist(), strict=True)
-    return {name: _gathered(t.detach(), place, count, dim=0) for (name, t), count in wholes}
+    dist.all_reduce(counts, group=layout.tower_group)
+    sized = zip(tensors.items(), counts.tolist(), strict=True)
+    return {name: _all_gather(t.detach(), layout, count, dim=0) for (name, t), count in sized}
 
 
 def all_reduce_sum(tensors: Sequence[Tensor], group: dist.ProcessGroup | None) -> None:
-    """Put in the place of each tensor its sum over the group: the same bits on every rank.
+    """Replace each tensor by its sum over the group, in place, with the same bits on every rank.
 
-    They travel as one, in the order of their elements: strides may differ between ranks.
+    They are sent as one tensor, in the order of their elements: strides may differ between ranks.
     """
     if group is None or dist.get_world_size(group) == 1:
         return
@@ -149,26 +156,26 @@ def all_reduce_sum(tensors: Sequence[Tensor], group: dist.ProcessGroup | None) -
         tensor.copy_(piece.view_as(tensor))
 
 
-def any_rank(here: bool, place: RankLayout, device: torch.device) -> bool:
-    """Whether it is true on any rank; asked by all at once."""
-    return _most([here], place, device) == [True]
+def any_rank(value: bool, layout: RankLayout, device: torch.device) -> bool:
+    """Return whether `value` is true on any rank; all ranks must call it together."""
+    return _max_over_ranks([value], layout, device) == [True]
 
 
-def agreed(number: int, place: RankLayout, device: torch.device) -> bool:
-    """Whether it is the same on all ranks; asked by all at once."""
-    most, minus_least = _most([number, -number], place, device)
-    return most == -minus_least
+def all_ranks_equal(value: int, layout: RankLayout, device: torch.device) -> bool:
+    """Return whether `value` is the same on all ranks, which must call it together."""
+    largest, minus_smallest = _max_over_ranks([value, -value], layout, device)
+    return largest == -minus_smallest
 
 
-def _most(numbers: list[int], place: RankLayout, device: torch.device) -> list[int]:
-    if place.alone:
-        return numbers
-    most = torch.tensor(numbers, dtype=torch.int64, device=device)
-    dist.all_reduce(most, op=dist.ReduceOp.MAX)
-    return most.tolist()
+def _max_over_ranks(values: list[int], layout: RankLayout, device: torch.device) -> list[int]:
+    if layout.is_single:
+        return values
+    largest = torch.tensor(values, dtype=torch.int64, device=device)
+    dist.all_reduce(largest, op=dist.ReduceOp.MAX)
+    return largest.tolist()
 
 
-def barrier(place: RankLayout) -> None:
-    """Wait here for all ranks."""
-    if not place.alone:
+def barrier(layout: RankLayout) -> None:
+    """Wait until all ranks have reached this call."""
+    if not layout.is_single:
         dist.barrier()

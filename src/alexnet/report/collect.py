@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def _gathered(root: Path, data: Path) -> Report:
         result=result,
         comparison=comparison(collected(root)),
         train_images=len(train),
-        settings=list(_settings({"model": model["net"], "recipe": model["recipe"]})),
+        settings=list(_settings({"model": asdict(model.net), "recipe": model.recipe})),
         stages=_stages(data, index),
         mean_image=moments.mean_image,
         channel_means=np.array(read_sealed(data / "moments/moments.json")["channel_means"]),
@@ -68,7 +69,7 @@ def _gathered(root: Path, data: Path) -> Report:
         draws=samples.draws(model, moments.eigenvalues, moments.eigenvectors),
         history=_history(data / "train/history.csv"),
         conv1=weights["conv1.weight"],
-        towers=model["net"]["towers"],
+        towers=model.net.towers,
         features=len(weights["fc7.bias"]),
         predictions=samples.predictions(rows, tested, index),
         mistakes=samples.mistakes(rows, tested, index),

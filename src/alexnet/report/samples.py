@@ -16,6 +16,7 @@ from alexnet.figures.predictions import Guess
 from alexnet.figures.style import Floats, Pixels
 from alexnet.input.augment import colour_shifts
 from alexnet.input.epoch import plan_epoch
+from alexnet.model.description import ModelDescription
 from alexnet.train.recipe import recipe_of
 
 PREDICTIONS = 8  # as many as the paper's figure 4 has
@@ -110,10 +111,10 @@ def odd_files(splits: Iterable[Shards]) -> list[OddFile]:
     return [_odd_file(split, row) for split, row in rows[:ODD_FILES]]
 
 
-def draws(model: Mapping[str, Any], eigenvalues: Floats, eigenvectors: Floats) -> Draws:
-    """What training chose for the first image of its first epochs. model: model.json."""
-    recipe = recipe_of(model["recipe"], model["lr"], model["net"]["crop"])
-    some = [plan_epoch(model["seed"], epoch, 1, recipe.augmentation) for epoch in range(PATCHES)]
+def draws(model: ModelDescription, eigenvalues: Floats, eigenvectors: Floats) -> Draws:
+    """What training chose for the first image of its first epochs."""
+    recipe = recipe_of(model.recipe, model.lr, model.net.crop)
+    some = [plan_epoch(model.seed, epoch, 1, recipe.augmentation) for epoch in range(PATCHES)]
     tops, lefts = (torch.cat([getattr(c, way) for c in some]).numpy() for way in ("tops", "lefts"))
     axes = torch.tensor(eigenvalues).double(), torch.tensor(eigenvectors).double()
     shifts = colour_shifts(torch.cat([c.alphas for c in some]), *axes, recipe.colour_scale)

@@ -1,9 +1,9 @@
-"""Section 6.1's closing remark: short binary codes of the last hidden layer by an auto-encoder.
+"""Short binary codes of fc7's activations by an auto-encoder (the last remark of section 6.1).
 
-As Krizhevsky and Hinton, "Using very deep autoencoders for content-based image retrieval" (2011),
-in small: one hidden layer each way, and a logistic bottleneck whose outputs are rounded to 0 and 1
-on the way forward, while the gradient passes as if they were not. Random hyperplanes, which learn
-nothing, stand beside it as a control.
+After Krizhevsky and Hinton, "Using very deep autoencoders for content-based image retrieval"
+(2011), in small: one hidden layer each way and a logistic bottleneck. Its outputs are rounded to 0
+and 1 in the forward pass; the gradient ignores the rounding. Codes by random hyperplanes, which
+learn nothing, are the control.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,22 +20,22 @@ from torch import Tensor, nn
 from alexnet.retrieve.neighbours import Nearest
 from alexnet.runtime.files import write_atomically
 
-SAMPLE = 50_000  # training images at most that are coded, and searched
-QUERIES = 1_000  # validation images at most whose neighbours are looked for
-NEAREST = 10  # Euclidean neighbours that should be found again
+MAX_ROWS = 50_000  # training images that are coded and searched
+MAX_QUERIES = 1_000  # validation images whose neighbours are searched
+NEIGHBOURS = 10  # Euclidean neighbours of a query that a code should find
 BITS = (32, 64, 128)
 CANDIDATES = (10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000)
 
-HIDDEN, EPOCHS, BATCH, RATE = 256, 8, 64, 3e-3  # by trial, on the miniature
-ROWS = 64  # queries whose distances to all rows are held at once
-MANY = 4096  # rows whose distances from all queries are
+HIDDEN, EPOCHS, BATCH, LR = 256, 8, 64, 3e-3  # chosen by trial on the miniature
+QUERY_CHUNK = 64  # queries whose distances to all rows are in memory at once
+ROW_CHUNK = 4096  # rows whose distances to all queries are
 
-Coder = Callable[[Tensor], Tensor]
+Coder = Callable[[Tensor], Tensor]  # (n, d) → (n, bits) bool
 
 
 @dataclass(frozen=True)
 class Recall:
-    """How much of the nearest `candidates` nearest by Hamming distance hold; `recall` in 0–1."""
+    """The share (0–1) of the nearest neighbours among the `candidates` nearest by the code."""
 
     code: str
     bits: int
@@ -52,7 +52,7 @@ class Autoencoder(nn.Module):
         self.decoder = nn.Sequential(nn.Linear(bits, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, inputs))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(n, inputs) → the same, made again from its code."""
+        """Return the reconstruction of x (n, inputs) from its code."""
         logistic = torch.sigmoid(self.encoder(x))
         rounded = logistic + (logistic.round() - logistic).detach()
         out: Tensor = self.decoder(rounded)
@@ -60,97 +60,97 @@ class Autoencoder(nn.Module):
 
     @torch.no_grad()
     def code(self, x: Tensor) -> Tensor:
-        """(n, inputs) → (n, bits) bool."""
+        """Return the codes of x (n, inputs): (n, bits) bool."""
         out: Tensor = self.encoder(x) > 0
         return out
 
 
-def autoencoder(x: Tensor, bits: int, seed: int) -> Coder:
-    """Codes learnt from x (n, d), to make it again with the least squared error."""
+def train_autoencoder(x: Tensor, bits: int, seed: int) -> Coder:
+    """Return the encoder of an auto-encoder trained on x (n, d) with squared error."""
     generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net = Autoencoder(x.shape[1], bits).to(x.device)
-    optimizer = torch.optim.Adam(net.parameters(), RATE)
+    optimizer = torch.optim.Adam(net.parameters(), LR)
     steps = EPOCHS * -(-len(x) // BATCH)
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1, 0, steps)
     for _ in range(EPOCHS):
-        for some in _parts(torch.randperm(len(x), generator=generator).to(x.device), BATCH):
+        for batch in _split(torch.randperm(len(x), generator=generator).to(x.device), BATCH):
             optimizer.zero_grad()
-            loss = F.mse_loss(net(x[some]), x[some])
+            loss = F.mse_loss(net(x[batch]), x[batch])
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
     return net.code
 
 
-def hyperplanes(x: Tensor, bits: int, seed: int) -> Coder:
-    """The sides of random hyperplanes through the origin on which x (n, d) lies."""
+def random_hyperplanes(x: Tensor, bits: int, seed: int) -> Coder:
+    """Return a coder by the sides of random hyperplanes through the origin of x's space."""
     generator = torch.Generator().manual_seed(seed)
     normals = torch.randn(x.shape[1], bits, generator=generator).to(x.device)
-    return lambda some: some @ normals > 0
+    return lambda points: points @ normals > 0
 
 
 def recalls(rows: Tensor, queries: Tensor, seed: int) -> Iterator[Recall]:
-    """Of each kind and length of code, and number of candidates, what they find again.
+    """Yield the recall of each kind and length of code, for each number of candidates.
 
-    rows (n, d) are coded, learnt from and searched; queries (q, d) are not among them. Both are
-    first centred on the mean of the rows and divided by one number, which moves no neighbour.
+    Codes are learnt from rows (n, d), which are searched; queries (q, d) are other images. Both are
+    centred on the mean of the rows and divided by one number, which changes no neighbour.
     """
     mean = rows.mean(dim=0)
-    unit = (rows - mean).square().mean().sqrt().clamp_min(1e-12)
-    x, q = (rows - mean) / unit, (queries - mean) / unit
-    nearest = euclidean(rows, queries)
-    for name, learn in (("auto-encoder", autoencoder), ("hyperplanes", hyperplanes)):
+    scale = (rows - mean).square().mean().sqrt().clamp_min(1e-12)
+    x, q = (rows - mean) / scale, (queries - mean) / scale
+    nearest = euclidean_neighbours(rows, queries)
+    for name, learn in (("auto-encoder", train_autoencoder), ("hyperplanes", random_hyperplanes)):
         for bits in BITS:
             coder = learn(x, bits, seed)
-            places = places_of(nearest, hamming_orders(coder(q), coder(x)))
-            for candidates in (c for c in CANDIDATES if c < len(rows)):
-                found = (places < candidates).double().mean().item()
-                yield Recall(name, bits, candidates, found)
+            ranks = ranks_of(nearest, hamming_orders(coder(q), coder(x)))
+            for candidates in (count for count in CANDIDATES if count < len(rows)):
+                recall = (ranks < candidates).double().mean().item()
+                yield Recall(name, bits, candidates, recall)
 
 
-def _parts(x: Tensor, size: int) -> tuple[Tensor, ...]:
+def _split(x: Tensor, size: int) -> tuple[Tensor, ...]:
     return x.split(size)  # type: ignore[no-untyped-call,no-any-return]
 
 
-def euclidean(rows: Tensor, queries: Tensor) -> Tensor:
-    """The numbers of the rows nearest to each query, the nearest first: (q, NEAREST) int64."""
-    nearest = Nearest.of(queries)
-    numbers = torch.arange(len(rows))
-    for some, theirs in zip(_parts(rows, MANY), _parts(numbers, MANY), strict=True):
-        nearest = nearest.among(some, theirs, NEAREST)
+def euclidean_neighbours(rows: Tensor, queries: Tensor) -> Tensor:
+    """Return the indices of the rows nearest to each query, nearest first: (q, NEIGHBOURS)."""
+    nearest = Nearest.of_no_rows(queries)
+    indices = torch.arange(len(rows))
+    for chunk, of_chunk in zip(_split(rows, ROW_CHUNK), _split(indices, ROW_CHUNK), strict=True):
+        nearest = nearest.updated(chunk, of_chunk, NEIGHBOURS)
     return nearest.records
 
 
 def hamming_orders(queries: Tensor, rows: Tensor) -> Iterator[Tensor]:
-    """Of some queries at a time all rows, the nearest first: (≤ ROWS, n) int64.
+    """Yield all rows ordered by Hamming distance, nearest first: (≤ QUERY_CHUNK, n) int64.
 
-    queries (q, bits), rows (n, bits) bool. Of equal distances the lower row comes first; the
-    training set is shuffled, so that this favours none.
+    queries (q, bits), rows (n, bits) bool. Among equal distances the lower row comes first, which
+    favours no image since the training set is shuffled.
     """
     ones = rows.float()
-    for some in _parts(queries.float(), ROWS):
-        differing = some.sum(dim=1)[:, None] + ones.sum(dim=1) - 2 * some @ ones.T
+    for chunk in _split(queries.float(), QUERY_CHUNK):
+        differing = chunk.sum(dim=1)[:, None] + ones.sum(dim=1) - 2 * chunk @ ones.T
         yield differing.argsort(dim=1, stable=True)
 
 
-def places_of(nearest: Tensor, orders: Iterable[Tensor]) -> Tensor:
-    """Where in each query's order its neighbours stand, (q, k) int64, 0 being the first."""
-    parts = zip(_parts(nearest, ROWS), orders, strict=True)
-    return torch.cat([order.argsort(dim=1).gather(1, some) for some, order in parts])
+def ranks_of(nearest: Tensor, orders: Iterable[Tensor]) -> Tensor:
+    """Return the ranks, from 0, of each query's neighbours in its order: (q, k) int64."""
+    pairs = zip(_split(nearest, QUERY_CHUNK), orders, strict=True)
+    return torch.cat([order.argsort(dim=1).gather(1, chunk) for chunk, order in pairs])
 
 
-def write_codes(path: Path, found: Iterable[Recall]) -> None:
-    """A CSV row each: code, bits, candidates, recall."""
+def write_recalls(path: Path, found: Iterable[Recall]) -> None:
+    """Write a CSV with the columns code, bits, candidates and recall."""
     rows = (f"{r.code},{r.bits},{r.candidates},{r.recall:.6f}" for r in found)
     write_atomically(path, "\n".join(["code,bits,candidates,recall", *rows]).encode() + b"\n")
 
 
-def print_table(found: Sequence[Recall], rows: int) -> None:
-    """The recall of each code, in %, by the number of candidates."""
-    tried = sorted({each.candidates for each in found})
-    table = Table("found again, %, among", "bits", *(f"{candidates:,}" for candidates in tried))
-    for (code, bits), some in groupby(found, key=lambda each: (each.code, each.bits)):
-        table.add_row(code, str(bits), *(f"{100 * each.recall:.0f}" for each in some))
-    Console().print(table, f"{rows:,} images, of which {NEAREST} are nearest to each query")
+def print_recalls(found: Sequence[Recall], rows: int) -> None:
+    """Print each code's recall in %, by number of candidates."""
+    candidates = sorted({r.candidates for r in found})
+    table = Table("recall (%) among", "bits", *(f"{count:,}" for count in candidates))
+    for (code, bits), of_code in groupby(found, key=lambda r: (r.code, r.bits)):
+        table.add_row(code, str(bits), *(f"{100 * r.recall:.0f}" for r in of_code))
+    Console().print(table, f"{rows:,} images; the {NEIGHBOURS} nearest to each query are searched")

@@ -1,6 +1,6 @@
-"""Figure 4, right: the training images nearest to a query in the last hidden layer, and in pixels.
+"""Figure 4, right: the training images nearest to a query by fc7's activations and by pixels.
 
-All training images pass by once, in batches; of each query only the nearest so far are kept.
+All training images are read once, in batches; only the nearest so far are kept for each query.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,17 +22,17 @@ from alexnet.model.alexnet import AlexNet
 from alexnet.runtime.files import write_atomically
 from alexnet.runtime.progress import progress
 
-QUERIES = 5  # as many rows as the paper's figure has
-NEAREST = 6  # and as many columns beside the query
+QUERIES = 5  # rows of the paper's figure
+NEIGHBOURS = 6  # columns beside the query
 BATCH = 32
 
 
 @dataclass(frozen=True)
 class Nearest:
-    """The k rows nearest to each query among all that were seen, the nearest first.
+    """The rows nearest to each query among all rows so far, nearest first.
 
-    queries (q, d) float64; squared (q, k) float64, Euclidean distances squared; records (q, k)
-    int64. Of equal distances the one seen first is nearer.
+    queries (q, d) float64; squared (q, k) float64, squared Euclidean distances; records (q, k)
+    int64. Among equal distances the row that came first is nearer.
     """
 
     queries: Tensor
@@ -40,13 +40,13 @@ class Nearest:
     records: Tensor
 
     @classmethod
-    def of(cls, queries: Tensor) -> "Nearest":
-        """Nothing seen yet. queries (q, d) of any type."""
-        nothing = torch.empty(len(queries), 0, device=queries.device)
-        return cls(queries.double(), nothing.double(), nothing.long())
+    def of_no_rows(cls, queries: Tensor) -> "Nearest":
+        """Return the state before the first row. queries (q, d), any dtype."""
+        empty = torch.empty(len(queries), 0, device=queries.device)
+        return cls(queries.double(), empty.double(), empty.long())
 
-    def among(self, rows: Tensor, records: Tensor, k: int = NEAREST) -> "Nearest":
-        """What is nearest when rows (n, d), whose numbers are `records` (n,), were seen, too."""
+    def updated(self, rows: Tensor, records: Tensor, k: int = NEIGHBOURS) -> "Nearest":
+        """Return the k nearest after rows (n, d), whose record numbers are `records` (n,)."""
         numbers = records.to(rows.device).expand(len(self.queries), -1)
         squared = torch.cat([self.squared, squared_distances(self.queries, rows)], dim=1)
         order = squared.argsort(dim=1, stable=True)[:, :k]
@@ -55,82 +55,84 @@ class Nearest:
 
 
 def squared_distances(queries: Tensor, rows: Tensor) -> Tensor:
-    """|q − r|² of each pair, (q, n) float64. Of pixel values 0–255 it is exact.
+    """Return |q − r|² of each pair, (q, n) float64, exact for pixel values 0–255.
 
-    By |q|² − 2 q·r + |r|²: of pixels every term is an integer below 2⁵³.
+    Computed as |q|² − 2 q·r + |r|²: for pixels every term is an integer below 2⁵³.
     """
     q, r = queries.double(), rows.double()
     squared = q.square().sum(dim=1)[:, None] - 2 * q @ r.T + r.square().sum(dim=1)
     return squared.clamp_min(0)
 
 
-def evenly(records: Integers, count: int) -> Integers:
-    """`count` of these records, or all where there are fewer, the same distance apart."""
+def evenly_spaced(records: Integers, count: int) -> Integers:
+    """Return `count` of the records at equal distances, or all if there are fewer."""
     count = min(count, len(records))
     return records[np.arange(count) * len(records) // max(count, 1)]
 
 
-def hidden(net: AlexNet, shards: Shards, records: Integers, mean: Tensor) -> Tensor:
-    """The last hidden layer's activations of some records: (n, 4096) float32, on the CPU."""
-    batches = [features.cpu() for _, features, _ in _seen(net, shards, records, mean)]
-    return torch.cat(batches) if batches else torch.empty(0, net.neurons)
+def fc7_activations(net: AlexNet, shards: Shards, records: Integers, mean: Tensor) -> Tensor:
+    """Return fc7's activations of the records' centre views: (n, 4096) float32, on the CPU."""
+    batches = [features.cpu() for _, features, _ in _features(net, shards, records, mean)]
+    return torch.cat(batches) if batches else torch.empty(0, net.config.layer_neurons)
 
 
 def search(
     net: AlexNet, train: Shards, val: Shards, queries: Integers, mean: Tensor, sample: int
 ) -> tuple[dict[str, Nearest], Tensor]:
-    """What is nearest to the val records `queries` among train's, in "features" and in "pixels".
+    """Return the training records nearest to val's records `queries`, in two spaces.
 
-    Features are those of `hidden`, pixels the centre crop that the net saw, 0–255. Beside them the
-    activations of the first `sample` training records, which were shuffled once for all.
+    "features" are fc7's activations; "pixels" the centre crop that the net sees, 0–255. The second
+    result is fc7's activations of the first `sample` training records (training records are
+    shuffled), (sample, 4096) float32 on the CPU.
     """
-    asked = [(some, patches.clone()) for patches, some, _ in _seen(net, val, queries, mean)]
-    features, pixels = (Nearest.of(torch.cat(some)) for some in zip(*asked, strict=True))
-    first = torch.empty(min(sample, len(train)), net.neurons)
+    batches = [(pixels.clone(), f) for pixels, f, _ in _features(net, val, queries, mean)]
+    pixels, features = (Nearest.of_no_rows(torch.cat(x)) for x in zip(*batches, strict=True))
+    first = torch.empty(min(sample, len(train)), net.config.layer_neurons)
     with progress(len(train), "retrieve") as advance:
-        for patches, activations, part in _seen(net, train, train.records, mean):
+        for crops, activations, part in _features(net, train, train.records, mean):
             records = torch.from_numpy(train.records[part])
-            features = features.among(activations, records)
-            pixels = pixels.among(patches, records)
+            features = features.updated(activations, records)
+            pixels = pixels.updated(crops, records)
             kept = first[part]
             kept.copy_(activations[: len(kept)])
             advance(len(records))
     return {"features": features, "pixels": pixels}, first
 
 
-def write_neighbours(path: Path, queries: Integers, found: Mapping[str, Nearest]) -> None:
-    """A CSV row a neighbour: query (record of val), space, rank, record (of train), distance."""
+def write_neighbours(path: Path, queries: Integers, nearest: Mapping[str, Nearest]) -> None:
+    """Write a CSV row per neighbour: query (val record), space, rank, train record, distance."""
     lines = ["query,space,rank,record,distance"]
     for n, query in enumerate(queries.tolist()):
-        for space, nearest in found.items():
-            pairs = zip(nearest.records[n].tolist(), nearest.squared[n].tolist(), strict=True)
+        for space, found in nearest.items():
+            pairs = zip(found.records[n].tolist(), found.squared[n].tolist(), strict=True)
             for rank, (record, squared) in enumerate(pairs, 1):
                 lines.append(f"{query},{space},{rank},{record},{squared**0.5:.6g}")
     write_atomically(path, "\n".join(lines).encode() + b"\n")
 
 
 @torch.no_grad()
-def _seen(
+def _features(
     net: AlexNet, shards: Shards, records: Integers, mean: Tensor
 ) -> Iterator[tuple[Tensor, Tensor, slice]]:
-    """Of each batch the centre crops (n, 224 · 224 · 3) uint8, and what the net makes of them.
+    """Yield centre crops (n, 224 · 224 · 3) uint8, fc7's activations (n, 4096) and which records.
 
-    The crops are good until the next batch but one, as those of `batches.crops`.
+    A batch's crops are overwritten by the batch after the next, as input.loader's are.
     """
     net.eval()
-    top, left = views_of(net.crop)[CENTRE_VIEW]
-    with _last_hidden(net) as outputs:
+    crop = net.config.crop
+    top, left = views_of(crop)[CENTRE_VIEW]
+    with _fc7_outputs(net) as outputs:
         parts = batch_parts(len(records), BATCH)
         pin = mean.device.type == "cuda"
-        for there, part in moved(squares(shards, records, parts, pin), mean.device):
-            net(centre_view(there, mean, net.crop))
-            crops = there[:, top : top + net.crop, left : left + net.crop]
-            yield crops.flatten(1), net.active(outputs.pop()).float(), part
+        for images, part in moved(squares(shards, records, parts, pin), mean.device):
+            net(centre_view(images, mean, crop))
+            crops = images[:, top : top + crop, left : left + crop]
+            yield crops.flatten(1), net.activation(outputs.pop()).float(), part
 
 
 @contextmanager
-def _last_hidden(net: AlexNet) -> Iterator[list[Tensor]]:
-    """Collects what fc7 gives out, before its activation, and before dropout's factor at test."""
+def _fc7_outputs(net: AlexNet) -> Iterator[list[Tensor]]:
+    """Collect fc7's outputs, before its activation and before dropout's factor at test."""
     outputs: list[Tensor] = []
     hook = net.fc7.register_forward_hook(lambda _layer, _input, output: outputs.append(output))
     try:

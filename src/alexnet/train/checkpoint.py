@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from alexnet.dataset.checksummed import is_count
-from alexnet.model import weights
+from alexnet.model import tensor_file
 from alexnet.model.alexnet import AlexNet
-from alexnet.model.towers import agreed, gather_rows, local_rows
+from alexnet.model.towers import all_ranks_equal, gather_rows, local_rows
 from alexnet.runtime.errors import InputError
 from alexnet.train.optimizer import Schedule
 
@@ -49,16 +49,16 @@ def save(
 
     Of several ranks all call this at once, and the first writes.
     """
-    if net.place.part:
+    if net.layout.replica:
         return
     moving = {f"velocity.{name}": velocity for name, velocity in velocities.items()}
-    whole = gather_rows(net.state_dict() | moving, net.place)
-    if not net.place.first:
+    whole = gather_rows(net.state_dict() | moving, net.layout)
+    if not net.layout.is_main:
         return
     newest = folder / NEWEST
     if newest.exists():
         newest.replace(folder / BEFORE)
-    weights.save(newest, whole | {"loss": loss}, asdict(at) | {"run": folder.name})
+    tensor_file.save_tensors(newest, whole | {"loss": loss}, asdict(at) | {"run": folder.name})
 
 
 def resume(
@@ -69,7 +69,7 @@ def resume(
     Of several ranks each takes its part of it. Raises InputError where they do not find the same.
     """
     at = _newest(folder, net, velocities, loss, start)
-    if not agreed(at.step, net.place, loss.device):
+    if not all_ranks_equal(at.step, net.layout, loss.device):
         what = f"{folder} is not the same folder for all processes"
         raise InputError(what, "let all nodes share this checkout")
     return at
@@ -83,7 +83,7 @@ def _newest(
             try:
                 return _loaded(path, net, velocities, loss, start)
             except InputError as error:
-                if net.place.first:  # else the next save would keep it in place of the good one
+                if net.layout.is_main:  # else the next save would keep it in place of the good one
                     path.unlink()
                 print(f"{error}; going on from the one before, if there is one", flush=True)
     return start
@@ -92,12 +92,12 @@ def _newest(
 def _loaded(
     path: Path, net: AlexNet, velocities: dict[str, Tensor], loss: Tensor, start: Position
 ) -> Position:
-    tensors, saved = weights.load(path)
+    tensors, saved = tensor_file.load_tensors(path)
     if saved.pop("run", None) != path.parent.name:  # of which the folder's name tells all
         raise InputError(f"{path} is of another run")
     try:
         at = _position(saved, start.schedule)
-        found = {"loss": tensors.pop("loss"), **local_rows(tensors, net.place)}
+        found = {"loss": tensors.pop("loss"), **local_rows(tensors, net.layout)}
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} is no checkpoint of a run: {error!r}") from None
     own = {f"velocity.{name}": velocity for name, velocity in velocities.items()}

@@ -86,11 +86,11 @@ class Feed:
 
 
 def inputs(
-    feed: Feed, epoch: int, first_batch: int, place: RankLayout = SINGLE_PROCESS
+    feed: Feed, epoch: int, first_batch: int, layout: RankLayout = SINGLE_PROCESS
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Augmented batches and their labels, on the device, from the epoch's `first_batch` on.
 
-    Of each batch the part that `place` has.
+    Of each batch the part that `layout` assigns to this rank.
     What chance decides is moved there once an epoch: a small copy a step would wait for the step.
     """
     recipe, device = feed.recipe, feed.mean.device
@@ -99,7 +99,7 @@ def inputs(
     shifts = augment.colour_shifts(choices.alphas, *feed.eigenpairs, recipe.colour_scale).float()
     drawn = choices.tops, choices.lefts, choices.mirrored, shifts, feed.labels[choices.order]
     tops, lefts, mirrored, shifts, labels = (each.to(device) for each in drawn)
-    which = place.part, place.parts
+    which = layout.replica, layout.replicas
     parts = batch_parts(len(labels), recipe.batch_size, first_batch, *which)
     batches = crops(feed.shards, choices, parts, recipe.augmentation.crop, device.type == "cuda")
     for batch, part in moved(feed.clock.time_waits(batches), device):

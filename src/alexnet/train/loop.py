@@ -45,14 +45,14 @@ def train(
 
     A checkpoint after every epoch, every `checkpoint_steps` and on SIGTERM goes to `folder`; a run
     that finds one goes on from it to the same end, byte for byte on a CPU. Of several ranks each
-    does what its net's place says, and all return at once. Raises InputError when the loss is no
+    does what its net's layout says, and all return at once. Raises InputError when the loss is no
     longer a number or `net` lacks classes, SystemExit on SIGTERM.
     """
     if min(recipe.epochs, recipe.batch_size, checkpoint_steps) < 1:
         what = "recipe.epochs, recipe.batch_size and launcher.checkpoint_steps must be 1 or more"
         raise InputError(what, "raise them")
     for some in (shards, val_shards):
-        check_labels(some, net.classes)
+        check_labels(some, net.config.classes)
     run = _Run.of(net, Feed.of(shards, moments, recipe, seed, net.conv1.weight.device))
     at = resume(folder, net, run.velocities, run.loss, Position(0, 0, 0, recipe.schedule, []))
     left = (recipe.epochs - at.epoch) * len(shards) - at.batch * recipe.batch_size
@@ -65,11 +65,11 @@ def train(
                     _look(run, at)
                     save(folder, net, run.velocities, run.loss, at)
                 if asked:
-                    barrier(net.place)  # the checkpoint is written
+                    barrier(net.layout)  # the checkpoint is written
                     stop.end(at.step)
             at = _after_epoch(run, at, val_shards)
             save(folder, net, run.velocities, run.loss, at)
-            if net.place.first:  # to be looked at while it goes on
+            if net.layout.is_main:  # to be looked at while it goes on
                 write_history(folder / "history.csv", at.history)
     return at.history
 
@@ -101,7 +101,7 @@ def _epoch(run: _Run, at: Position, advance: Advance) -> Iterator[Position]:
     groups = groups_of(run.net, run.recipe, at.epoch, run.recipe.lr * at.schedule.factor)
     run.net.train()
     run.feed.clock.start()
-    for x, labels in inputs(run.feed, at.epoch, at.batch, run.net.place):
+    for x, labels in inputs(run.feed, at.epoch, at.batch, run.net.layout):
         images = min(run.recipe.batch_size, len(run.feed.shards) - at.batch * run.recipe.batch_size)
         run.loss.add_(_step(run, groups, x, labels, images, at.step) * images)
         at = at.stepped()
@@ -128,9 +128,9 @@ def _asked(run: _Run, here: bool, at: Position) -> bool:
 
     On a GPU they ask each other seldom, since the answer has to be waited for.
     """
-    place, device = run.net.place, run.loss.device
-    if place.alone or device.type == "cpu" or at.step % STEPS_A_LOOK == 0:
-        return any_rank(here, place, device)
+    layout, device = run.net.layout, run.loss.device
+    if layout.is_single or device.type == "cpu" or at.step % STEPS_A_LOOK == 0:
+        return any_rank(here, layout, device)
     return False
 
 
@@ -141,10 +141,10 @@ def _step(
 
     x, labels: the part of the batch that is here.
     """
-    net, place, weights = run.net, run.net.place, dict(run.net.named_parameters())
-    (rows,) = batch_parts(images, images, 0, place.part, place.parts)
-    neurons = place.own(net.neurons)
-    masks = dropout_masks(run.feed.seed, step, rows, neurons, net.dropout, x.device)
+    net, layout, weights = run.net, run.net.layout, dict(run.net.named_parameters())
+    (rows,) = batch_parts(images, images, 0, layout.replica, layout.replicas)
+    neurons = layout.local_slice(net.config.layer_neurons)
+    masks = dropout_masks(run.feed.seed, step, rows, neurons, net.config.dropout, x.device)
     with run.autocast:
         logits = net(x, masks)
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
@@ -152,7 +152,7 @@ def _step(
     learning = [name for group in groups for name in group.names]
     gradients = torch.autograd.grad(loss, [weights[name] for name in learning])
     loss = loss.detach()
-    all_reduce_sum([*gradients, loss], place.along)
+    all_reduce_sum([*gradients, loss], layout.replica_group)
     by_name = dict(zip(learning, gradients, strict=True))
     with torch.no_grad():
         for group in groups:
@@ -178,7 +178,7 @@ def _after_epoch(run: _Run, at: Position, val_shards: Shards) -> Position:
     row: Row = {"epoch": at.epoch + 1, "step": at.step, "lr": lr, "train_loss": train_loss}
     row |= val | _sizes(run)
     print(f"{_line(row, run.recipe.epochs)}  {rate}", flush=True)
-    flat = math.log(run.net.classes)
+    flat = math.log(run.net.config.classes)
     if at.epoch and abs(train_loss / flat - 1) < FLAT:
         print(_flat(train_loss, flat), flush=True)
     return at.next_epoch(val["top1_error"], row)
@@ -192,7 +192,7 @@ def _sizes(run: _Run) -> Row:
         tensors[f"dw_{layer}"] = run.velocities[f"{layer}.weight"]
     sums = torch.stack([tensor.abs().sum(dtype=torch.float64) for tensor in tensors.values()])
     counts = sums.new_tensor([tensor.numel() for tensor in tensors.values()])
-    all_reduce_sum([sums, counts], run.net.place.across)
+    all_reduce_sum([sums, counts], run.net.layout.tower_group)
     return dict(zip(tensors, (sums / counts).tolist(), strict=True))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from alexnet.input.epoch import AugmentSettings
 from alexnet.model.alexnet import AlexNet, layers_of
-from alexnet.model.layer_shapes import LAYERS
+from alexnet.model.net_config import LAYERS
 from alexnet.runtime.errors import InputError
 from alexnet.train.optimizer import Schedule, schedule_of
 
