@@ -122,7 +122,7 @@ def test_a_table_beyond_measure_is_not_kept(
 
 
 def test_labels_that_the_net_has_not_are_refused(images: Images, tmp_path: Path) -> None:
-    classes = net_at(RankLayout()).classes
+    classes = net_at(RankLayout()).config.classes
     other = write_split(tmp_path / "other", images, [classes if n == 7 else 0 for n in range(20)])
     with pytest.raises(InputError, match=rf"images of label {classes}, and the net {classes} cl"):
         predict(net_at(RankLayout()), other, MEAN)
