@@ -30,13 +30,17 @@ def retrieve(data: Path, into: Path, device: torch.device) -> None:
     net, moments, description = load_model(into / "train")
     mean = torch.from_numpy(moments.mean_image).to(device)
     train, val = Shards(data / "shards/train"), Shards(data / "shards/val")
-    queries = neighbours.evenly_spaced(val.records, neighbours.QUERIES)
+    queries = neighbours.pick_evenly_spaced(val.records, neighbours.QUERIES)
     net.to(device)
     with pick_autocast(description.precision, device):
-        nearest, rows = neighbours.search(net, train, val, queries, mean, binary_codes.MAX_ROWS)
-        records = neighbours.evenly_spaced(val.records, binary_codes.MAX_QUERIES)
+        nearest, rows = neighbours.find_nearest(
+            net, train, val, queries, mean, binary_codes.MAX_ROWS
+        )
+        records = neighbours.pick_evenly_spaced(val.records, binary_codes.MAX_QUERIES)
         code_queries = neighbours.fc7_activations(net, val, records, mean)
-    recalls = list(binary_codes.recalls(rows.to(device), code_queries.to(device), description.seed))
+    recalls = list(
+        binary_codes.compute_recalls(rows.to(device), code_queries.to(device), description.seed)
+    )
     with replaced(into / "retrieve") as folder:
         neighbours.write_neighbours(folder / "neighbours.csv", queries, nearest)
         binary_codes.write_recalls(folder / "codes.csv", recalls)

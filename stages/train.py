@@ -17,7 +17,7 @@ from alexnet.dataset.moments import load_moments
 from alexnet.dataset.shards import Shards
 from alexnet.launch.torchrun import Launch, held, launched
 from alexnet.model.alexnet import AlexNet, initialise
-from alexnet.model.description import ModelDescription, input_rule
+from alexnet.model.description import ModelDescription, describe_input
 from alexnet.model.net_config import NetConfig
 from alexnet.model.towers import RankLayout, gather_rows, local_rows
 from alexnet.model.weights import init_from, save_model
@@ -70,7 +70,7 @@ def work(config: Config, steps: int, layout: RankLayout, device: torch.device) -
             seed=config.seed,
             net=net_config,
             recipe=numbers,
-            input=input_rule(dataset.resample, dataset.apply_exif, net_config.crop),
+            input=describe_input(dataset.resample, dataset.apply_exif, net_config.crop),
             synsets=synsets,
         )
         with replaced(Path(config.into, "train")) as folder:

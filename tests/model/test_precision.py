@@ -1,4 +1,4 @@
-"""What a device is asked for, and how."""
+"""Precision, determinism and the device are those requested."""
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ from alexnet.runtime.errors import InputError
 CPU = torch.device("cpu")
 
 
-def test_a_device_that_is_not_there_is_told_in_a_line() -> None:
+def test_an_unknown_device_is_reported_in_one_line() -> None:
     with pytest.raises(InputError, match=r"launcher.device: warp: .*; fix: launcher.device=auto"):
         pick_device("warp")
     assert pick_device("cpu") == CPU
@@ -20,7 +20,7 @@ def test_a_device_that_is_not_there_is_told_in_a_line() -> None:
     ("precision", "bf16", "tf32"),
     [("bf16", True, False), ("tf32", False, True), ("fp32", False, False)],
 )
-def test_precision_is_what_was_asked_for(precision: str, bf16: bool, tf32: bool) -> None:
+def test_products_have_the_requested_precision(precision: str, bf16: bool, tf32: bool) -> None:
     a = torch.rand(4, 4)
     with pick_autocast(precision, CPU):
         assert (torch.mm(a, a).dtype == torch.bfloat16) is bf16
@@ -28,7 +28,7 @@ def test_precision_is_what_was_asked_for(precision: str, bf16: bool, tf32: bool)
     assert torch.backends.cuda.matmul.allow_tf32 is tf32
 
 
-def test_deterministic_algorithms_can_be_had() -> None:
+def test_deterministic_algorithms_can_be_selected() -> None:
     try:
         make_deterministic()
         assert torch.are_deterministic_algorithms_enabled()

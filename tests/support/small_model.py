@@ -10,7 +10,7 @@ import torch
 from alexnet.dataset.index import Synset
 from alexnet.dataset.moments import Moments
 from alexnet.model.alexnet import AlexNet, initialise
-from alexnet.model.description import ModelDescription, input_rule
+from alexnet.model.description import ModelDescription, describe_input
 from alexnet.model.model_file import DESCRIPTION, MODEL
 from alexnet.model.net_config import LAYERS, NetConfig
 from alexnet.model.tensor_file import load_tensors, save_tensors
@@ -29,7 +29,7 @@ def small_description(**net: Any) -> ModelDescription:
         seed=0,
         net=NetConfig(CLASSES, 16, **net),
         recipe={"precision": "fp32"},
-        input=input_rule("bicubic", False, 224),
+        input=describe_input("bicubic", False, 224),
         synsets=[Synset(n + 1, f"n{n:08d}", words) for n, words in enumerate(WORDS)],
     )
 

@@ -79,7 +79,7 @@ class ModelDescription:
         return values
 
 
-def input_rule(resample: str, apply_exif: bool, crop: int) -> InputRule:
+def describe_input(resample: str, apply_exif: bool, crop: int) -> InputRule:
     """Return the rule for views of `crop` × `crop` pixels."""
     steps = (
         f"RGB 0–255, short side to 256, centre 256×256, minus mean_image, views of {crop}×{crop}"

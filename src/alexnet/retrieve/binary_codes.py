@@ -91,7 +91,7 @@ def random_hyperplanes(x: Tensor, bits: int, seed: int) -> Coder:
     return lambda points: points @ normals > 0
 
 
-def recalls(rows: Tensor, queries: Tensor, seed: int) -> Iterator[Recall]:
+def compute_recalls(rows: Tensor, queries: Tensor, seed: int) -> Iterator[Recall]:
     """Yield the recall of each kind and length of code, for each number of candidates.
 
     Codes are learnt from rows (n, d), which are searched; queries (q, d) are other images. Both are
@@ -100,11 +100,11 @@ def recalls(rows: Tensor, queries: Tensor, seed: int) -> Iterator[Recall]:
     mean = rows.mean(dim=0)
     scale = (rows - mean).square().mean().sqrt().clamp_min(1e-12)
     x, q = (rows - mean) / scale, (queries - mean) / scale
-    nearest = euclidean_neighbours(rows, queries)
+    nearest = find_euclidean_neighbours(rows, queries)
     for name, learn in (("auto-encoder", train_autoencoder), ("hyperplanes", random_hyperplanes)):
         for bits in BITS:
             coder = learn(x, bits, seed)
-            ranks = ranks_of(nearest, hamming_orders(coder(q), coder(x)))
+            ranks = rank_neighbours(nearest, order_by_hamming_distance(coder(q), coder(x)))
             for candidates in (count for count in CANDIDATES if count < len(rows)):
                 recall = (ranks < candidates).double().mean().item()
                 yield Recall(name, bits, candidates, recall)
@@ -114,7 +114,7 @@ def _split(x: Tensor, size: int) -> tuple[Tensor, ...]:
     return x.split(size)  # type: ignore[no-untyped-call,no-any-return]
 
 
-def euclidean_neighbours(rows: Tensor, queries: Tensor) -> Tensor:
+def find_euclidean_neighbours(rows: Tensor, queries: Tensor) -> Tensor:
     """Return the indices of the rows nearest to each query, nearest first: (q, NEIGHBOURS)."""
     nearest = Nearest.of_no_rows(queries)
     indices = torch.arange(len(rows))
@@ -123,7 +123,7 @@ def euclidean_neighbours(rows: Tensor, queries: Tensor) -> Tensor:
     return nearest.records
 
 
-def hamming_orders(queries: Tensor, rows: Tensor) -> Iterator[Tensor]:
+def order_by_hamming_distance(queries: Tensor, rows: Tensor) -> Iterator[Tensor]:
     """Yield all rows ordered by Hamming distance, nearest first: (≤ QUERY_CHUNK, n) int64.
 
     queries (q, bits), rows (n, bits) bool. Among equal distances the lower row comes first, which
@@ -135,7 +135,7 @@ def hamming_orders(queries: Tensor, rows: Tensor) -> Iterator[Tensor]:
         yield differing.argsort(dim=1, stable=True)
 
 
-def ranks_of(nearest: Tensor, orders: Iterable[Tensor]) -> Tensor:
+def rank_neighbours(nearest: Tensor, orders: Iterable[Tensor]) -> Tensor:
     """Return the ranks, from 0, of each query's neighbours in its order: (q, k) int64."""
     pairs = zip(_split(nearest, QUERY_CHUNK), orders, strict=True)
     return torch.cat([order.argsort(dim=1).gather(1, chunk) for chunk, order in pairs])

@@ -64,7 +64,7 @@ def squared_distances(queries: Tensor, rows: Tensor) -> Tensor:
     return squared.clamp_min(0)
 
 
-def evenly_spaced(records: Integers, count: int) -> Integers:
+def pick_evenly_spaced(records: Integers, count: int) -> Integers:
     """Return `count` of the records at equal distances, or all if there are fewer."""
     count = min(count, len(records))
     return records[np.arange(count) * len(records) // max(count, 1)]
@@ -76,7 +76,7 @@ def fc7_activations(net: AlexNet, shards: Shards, records: Integers, mean: Tenso
     return torch.cat(batches) if batches else torch.empty(0, net.config.layer_neurons)
 
 
-def search(
+def find_nearest(
     net: AlexNet, train: Shards, val: Shards, queries: Integers, mean: Tensor, sample: int
 ) -> tuple[dict[str, Nearest], Tensor]:
     """Return the training records nearest to val's records `queries`, in two spaces.
