@@ -21,29 +21,29 @@ from alexnet.train import optimizer
 CONF = Path(__file__).parents[2] / "conf"
 
 
-def conf(name: str) -> dict[str, Any]:
-    read: dict[str, Any] = yaml.safe_load((CONF / name).read_text())
-    return read
+def read_conf(name: str) -> dict[str, Any]:
+    values: dict[str, Any] = yaml.safe_load((CONF / name).read_text())
+    return values
 
 
 @pytest.fixture(scope="module")
 def net() -> AlexNet:
     """The paper's net, with the paper's initialisation."""
-    paper = conf("model/paper.yaml")
+    paper = read_conf("model/paper.yaml")
     std, bias = paper.pop("init_std"), paper.pop("init_bias")
     whole = AlexNet(NetConfig.from_mapping({"classes": 1000} | paper))
     initialise(whole, 0, std, bias)
     return whole
 
 
-def test_parameters(net: AlexNet) -> None:
+def test_layers_have_the_papers_numbers_of_parameters(net: AlexNet) -> None:
     counts = [sum(p.numel() for p in layer.parameters()) for layer in layers_of(net).values()]
     convolutional = [34_944, 307_456, 885_120, 663_936, 442_624]
     assert counts == [*convolutional, 37_752_832, 16_781_312, 4_097_000]
     assert sum(p.numel() for p in net.parameters()) == sum(counts) == 60_965_224
 
 
-def test_neurons(net: AlexNet) -> None:
+def test_layers_have_the_papers_numbers_of_neurons(net: AlexNet) -> None:
     counts = []
     hooks = [
         layer.register_forward_hook(lambda _, __, out: counts.append(out.numel()))
@@ -52,12 +52,12 @@ def test_neurons(net: AlexNet) -> None:
     net(torch.zeros(1, 3, 224, 224))
     for hook in hooks:
         hook.remove()
-    # the paper's figure prints 253,440 for the first, which is no product of its own sizes
+    # the paper's figure prints 253,440 for the first, which contradicts its own sizes
     assert counts == [290_400, 186_624, 64_896, 64_896, 43_264, 4096, 4096, 1000]
     assert sum(counts) == 659_272
 
 
-def test_lrn_is_the_formula() -> None:
+def test_lrn_computes_the_papers_formula() -> None:
     """Section 3.3, with the sum inside a tower: maps 0–5 and 6–11 of 12 do not mix."""
     k, n, alpha, beta = 2.0, 5, 0.01, 0.75
     a = 20 * torch.randn(2, 12, 3, 2, dtype=torch.float64)
@@ -70,43 +70,43 @@ def test_lrn_is_the_formula() -> None:
 
 
 @pytest.mark.parametrize("beta", [0.75, 0.5])
-def test_lrn_gradient(beta: float) -> None:
+def test_the_gradient_of_lrn_passes_gradcheck(beta: float) -> None:
     x = torch.randn(2, 12, 2, 2, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda x: lrn(x, 2, 5, 0.3, beta), (x,))
 
 
 @pytest.mark.parametrize(("dtype", "within"), [(torch.float32, 1e-5), (torch.bfloat16, 8e-3)])
-def test_lrn_in_other_precisions(dtype: torch.dtype, within: float) -> None:
+def test_lrn_is_precise_in_float32_and_bfloat16(dtype: torch.dtype, within: float) -> None:
     x = 30 * torch.randn(2, 96, 4, 4, dtype=torch.float64)
     exact, rounded = lrn(x, 2, 5, 1e-4, 0.75), lrn(x.to(dtype), 2, 5, 1e-4, 0.75)
     assert rounded.dtype == dtype
     assert ((rounded.double() - exact).abs() <= within * exact.abs() + 1e-12).all()
 
 
-def test_towers_meet_first_in_conv3(net: AlexNet) -> None:
-    """Tower 1 of every layer before conv3 gets no gradient from tower 2; after conv3 it does."""
+def test_towers_are_first_connected_in_conv3(net: AlexNet) -> None:
+    """Tower 1 gets no gradient from tower 2's conv2, but some from its conv3."""
     x = torch.randn(1, 3, 224, 224) * 50
-    for layer, meets in (("conv2", False), ("conv3", True)):
+    for layer, connected in (("conv2", False), ("conv3", True)):
         seen: list[Tensor] = []
         hook = getattr(net, layer).register_forward_hook(lambda _, __, out, to=seen: to.append(out))
         net(x)
         hook.remove()
         second_half = seen[0][:, seen[0].shape[1] // 2 :]
         (gradient,) = torch.autograd.grad(second_half.sum(), [net.conv1.weight])
-        assert bool(gradient[:48].any()) is meets
+        assert bool(gradient[:48].any()) is connected
         assert gradient[48:].any()
 
 
-def test_initialisation(net: AlexNet) -> None:
+def test_initial_weights_and_biases_are_the_papers(net: AlexNet) -> None:
     """Section 5: N(0, 0.01²); biases 1 in conv2, conv4, conv5, fc6 and fc7, else 0."""
     for name, layer in layers_of(net).items():
         assert abs(float(layer.weight.detach().std()) - 0.01) < 3e-4, name
         assert abs(float(layer.weight.detach().mean())) < 3e-4, name
-        one = name in ("conv2", "conv4", "conv5", "fc6", "fc7")
-        assert (layer.bias == float(one)).all(), name
+        has_bias_1 = name in ("conv2", "conv4", "conv5", "fc6", "fc7")
+        assert (layer.bias == float(has_bias_1)).all(), name
 
 
-def test_input_is_padded_right_and_bottom(net: AlexNet) -> None:
+def test_the_input_is_padded_right_and_bottom(net: AlexNet) -> None:
     """The first window starts at pixel 0; the last, at 216, ends three zeros after pixel 223."""
     for pixel, window in ((0, 0), (223, 54)):
         x = torch.zeros(1, 3, 224, 224)
@@ -118,7 +118,7 @@ def test_input_is_padded_right_and_bottom(net: AlexNet) -> None:
         assert seen[0][0].abs().amax(0).nonzero().tolist() == [[window, window]]
 
 
-def test_update_rule_across_a_drop_of_the_rate() -> None:
+def test_updates_follow_the_papers_rule_across_a_drop_of_the_learning_rate() -> None:
     """The two lines of section 5, on plain floats, through a division of ε by ten."""
     w, v = np.array([0.5, -2.0]), np.zeros(2)
     weights, velocities = [torch.tensor(w)], [torch.zeros(2, dtype=torch.float64)]
@@ -132,8 +132,8 @@ def test_update_rule_across_a_drop_of_the_rate() -> None:
         np.testing.assert_allclose(weights[0].numpy(), w, rtol=1e-14)
 
 
-def test_torch_sgd_is_another_rule_after_a_drop() -> None:
-    """Why the rate stands inside the velocity: torch's old velocity is shortened by a drop."""
+def test_torch_sgd_follows_another_rule_after_a_drop() -> None:
+    """The paper's velocity contains the learning rate; torch's is scaled down by a drop."""
     ours, theirs = [torch.ones(1)], torch.nn.Parameter(torch.ones(1))
     velocities, sgd = [torch.zeros(1)], torch.optim.SGD([theirs], lr=0.1, momentum=0.9)
     for lr in (0.1, 0.1, 0.01):
@@ -150,15 +150,15 @@ def test_ten_views_are_corners_and_centre_then_reflections() -> None:
     images = torch.randint(0, 256, (2, 256, 256, 3), dtype=torch.uint8)
     mean = torch.rand(256, 256, 3) * 255
     views = ten_views(images, mean)
-    places = [(0, 0), (0, 32), (32, 0), (32, 32), (16, 16)]
-    for image, (n, (top, left)) in itertools.product(range(2), enumerate(places)):
+    offsets = [(0, 0), (0, 32), (32, 0), (32, 32), (16, 16)]
+    for image, (n, (top, left)) in itertools.product(range(2), enumerate(offsets)):
         patch = (images[image].float() - mean)[top : top + 224, left : left + 224]
         assert torch.equal(views[image, n], patch.permute(2, 0, 1))
         assert torch.equal(views[image, 5 + n], patch.flip(1).permute(2, 0, 1))
 
 
-def test_colour_shift_is_the_product_of_section_4() -> None:
-    """[p1 p2 p3][α1λ1 α2λ2 α3λ3]ᵀ, by its letter and with √λ."""
+def test_colour_shifts_are_the_product_of_section_4_1() -> None:
+    """[p1 p2 p3][α1λ1 α2λ2 α3λ3]ᵀ, literally and with √λ instead of λ."""
     eigenvalues = torch.tensor([9.0, 4.0, 1.0], dtype=torch.float64)
     vectors = torch.linalg.qr(torch.randn(3, 3, dtype=torch.float64))[0]  # row i is p_i
     alphas = torch.randn(5, 3, dtype=torch.float64)
@@ -169,8 +169,8 @@ def test_colour_shift_is_the_product_of_section_4() -> None:
             torch.testing.assert_close(shift, naive)
 
 
-def test_the_paper_files_hold_the_papers_numbers() -> None:
-    recipe, model = conf("recipe/paper.yaml"), conf("model/paper.yaml")
+def test_conf_of_the_paper_holds_the_papers_numbers() -> None:
+    recipe, model = read_conf("recipe/paper.yaml"), read_conf("model/paper.yaml")
     assert (recipe["batch_size"], recipe["momentum"], recipe["weight_decay"]) == (128, 0.9, 0.0005)
     assert (recipe["epochs"], recipe["plateau"]["drops"], recipe["alpha_std"]) == (90, 3, 0.1)
     assert recipe["random_crops"] is recipe["reflections"] is True
@@ -180,10 +180,10 @@ def test_the_paper_files_hold_the_papers_numbers() -> None:
     assert yaml.safe_load((CONF.parent / "params.yaml").read_text())["lr"] == 0.01
 
 
-def test_the_papers_tables() -> None:
-    """Copied from the paper a second time, sections 3 to 7, in the order of paper.TABLES."""
-    told = [(row.top1, row.top5, row.test_top5) for table in TABLES for row in table.rows]
-    assert told == [
+def test_reference_values_are_those_of_the_papers_tables() -> None:
+    """Copied a second time from the paper, sections 3 to 7, in the order of paper.TABLES."""
+    values = [(row.top1, row.top5, row.test_top5) for table in TABLES for row in table.rows]
+    assert values == [
         (47.1, 28.2, None),
         (45.7, 25.7, None),
         (37.5, 17.0, None),
@@ -201,7 +201,7 @@ def test_the_papers_tables() -> None:
         (1.0, None, None),  # "reduces the top-1 error rate by over 1%"
         *[(2.0, None, None)]
         * 3,  # "removing any of the middle layers results in a loss of about 2%"
-        *[(None, None, None)] * 5,  # told in words
+        *[(None, None, None)] * 5,  # described in words
         (2.0, None, None),  # "13% test error rate without normalization and 11% with"
     ]
     keys = [row.key for table in TABLES for row in table.rows if row.key]

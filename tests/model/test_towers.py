@@ -1,4 +1,4 @@
-"""The net over two and four processes is the net in one: real ranks, that meet by gloo."""
+"""A net on two or four processes, connected by gloo, is the net in one process."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -55,20 +55,21 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="module")
 def ranks() -> Iterator[Ranks]:
-    """Runs job(layout, *args) in several processes at once; what each returns, by rank."""
+    """Run job(layout, *args) in several processes at once; return the results by rank."""
     with ProcessPoolExecutor(4, get_context("spawn")) as pool:
-        yield partial(_on_ranks, pool)
+        yield partial(_run_on_ranks, pool)
 
 
-def _on_ranks(
+def _run_on_ranks(
     pool: ProcessPoolExecutor, count: int, towers: int, job: Callable[..., Any], *args: Any
 ) -> list[Any]:
     with TemporaryDirectory() as folder:
-        how = count, towers, f"file://{folder}/store", job, args
-        return [each.result(100) for each in [pool.submit(_rank, n, *how) for n in range(count)]]
+        common = count, towers, f"file://{folder}/store", job, args
+        futures = [pool.submit(_run_rank, rank, *common) for rank in range(count)]
+        return [future.result(100) for future in futures]
 
 
-def _rank(
+def _run_rank(
     rank: int, count: int, towers: int, store: str, job: Callable[..., Any], args: Any
 ) -> Any:
     torch.set_num_threads(1)
@@ -90,9 +91,9 @@ def data(images: Images, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def net_of(layout: RankLayout, dtype: torch.dtype = torch.float32, **shape: Any) -> AlexNet:
-    """A sixteenth as wide; the same weights anywhere."""
-    config = NetConfig(CLASSES, 16, **shape)
+def net_of(layout: RankLayout, dtype: torch.dtype = torch.float32, **changes: Any) -> AlexNet:
+    """Return a net a sixteenth as wide, with the same weights on any ranks."""
+    config = NetConfig(CLASSES, 16, **changes)
     whole = AlexNet(config)
     initialise(whole, 0, STD, dict.fromkeys(LAYERS, 0.1))
     net = AlexNet(config, layout)
@@ -106,8 +107,8 @@ def run_of(layout: RankLayout, data: Path, dtype: torch.dtype = torch.float32) -
     return loop._Run.of(net_of(layout, dtype), feed)
 
 
-def off(found: Tensors, wanted: Tensors) -> float:
-    """The greatest difference of any tensor, relative to the greatest in it."""
+def max_error(found: Tensors, wanted: Tensors) -> float:
+    """Return the largest difference in any tensor, relative to its largest value."""
     assert found.keys() == wanted.keys()
     assert all(found[name].shape == wanted[name].shape for name in wanted)
     return max(
@@ -116,14 +117,15 @@ def off(found: Tensors, wanted: Tensors) -> float:
     )
 
 
-# -- joining ---------------------------------------------------------------------------------------
+# join_towers
 
 
-def joins(
+def join_and_differentiate(
     layout: RankLayout, dtype: torch.dtype, same_loss: bool, shape: list[int]
 ) -> tuple[Tensor, ...]:
-    """What this tower puts in, what comes out, and its gradient, where its own share of the loss
-    multiplies what comes out by 1 or 2.
+    """Return this tower's input, the output, and the input's gradient.
+
+    Tower 0's loss multiplies the output by weights, tower 1's by twice these weights.
     """
     torch.manual_seed(layout.tower)
     whole = shape[1]
@@ -135,9 +137,11 @@ def joins(
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
-def test_joined_is_cat_and_its_gradient_the_sum(ranks: Ranks, dtype: torch.dtype) -> None:
+def test_joining_concatenates_and_sums_the_gradients_of_all_towers(
+    ranks: Ranks, dtype: torch.dtype
+) -> None:
     for shape in ([3, 8], [3, 5], [2, 6, 3, 3], [0, 4]):
-        one, two = ranks(2, 2, joins, dtype, False, shape)
+        one, two = ranks(2, 2, join_and_differentiate, dtype, False, shape)
         both = torch.cat([one[0], two[0]], dim=1)
         assert torch.equal(one[1], both)
         assert torch.equal(two[1], both)
@@ -145,14 +149,14 @@ def test_joined_is_cat_and_its_gradient_the_sum(ranks: Ranks, dtype: torch.dtype
         assert torch.equal(torch.cat([one[2], two[2]], dim=1), weights)
 
 
-def test_where_all_do_the_same_each_gradient_is_its_own(ranks: Ranks) -> None:
-    one, two = ranks(2, 2, joins, torch.float32, True, [3, 5])
+def test_with_the_same_loss_each_tower_keeps_its_own_gradient(ranks: Ranks) -> None:
+    one, two = ranks(2, 2, join_and_differentiate, torch.float32, True, [3, 5])
     weights = torch.arange(15.0).view(3, 5) % 8
     assert torch.equal(one[2], weights[:, :3])
     assert torch.equal(two[2], 2 * weights[:, 3:])
 
 
-# -- one step --------------------------------------------------------------------------------------
+# one step
 
 
 def photos(count: int) -> Tensor:
@@ -161,13 +165,12 @@ def photos(count: int) -> Tensor:
 
 
 def masks_of(net: AlexNet, images: int) -> tuple[Tensor, Tensor]:
-    return dropout_masks(
-        0, 0, slice(0, images), net.layout.local_slice(net.config.layer_neurons), 0.5, CPU
-    )
+    neurons = net.layout.local_slice(net.config.layer_neurons)
+    return dropout_masks(0, 0, slice(0, images), neurons, 0.5, CPU)
 
 
 def outputs_of(net: AlexNet, x: Tensor) -> Tensors:
-    """What each layer here says to x, with dropout on."""
+    """Return the output of each layer of this process for x, with dropout on."""
     outputs: Tensors = {}
     for name, layer in layers_of(net).items():
         layer.register_forward_hook(lambda _, __, out, name=name: outputs.update({name: out}))
@@ -177,10 +180,10 @@ def outputs_of(net: AlexNet, x: Tensor) -> Tensors:
 
 
 def one_step(
-    layout: RankLayout, dtype: torch.dtype, shape: dict[str, Any]
+    layout: RankLayout, dtype: torch.dtype, changes: dict[str, Any]
 ) -> tuple[Tensors, Tensors]:
-    """What each layer here says; gradients of the whole net."""
-    net = net_of(layout, dtype, **shape)
+    """Return this process's layer outputs, and the gradients of the whole net."""
+    net = net_of(layout, dtype, **changes)
     outputs = outputs_of(net, photos(4).to(dtype))
     masks = masks_of(net, 4)
     loss = F.cross_entropy(net(photos(4).to(dtype), masks), torch.arange(4))
@@ -189,79 +192,83 @@ def one_step(
     return outputs, gather_rows(gradients, layout)
 
 
-SHAPES: list[dict[str, Any]] = [
+VARIANTS: list[dict[str, Any]] = [
     {},
     {"maps": {"conv1": 96, "conv2": 256, "conv3": 384, "conv4": 384, "conv5": 256, "conv6": 256}},
     {
         "layer1_order": "lrn_pool_relu",
         "spatial_norm": SpatialNormConfig(k=1.0, size=3, alpha=1e-3, beta=0.75),
         "dropout_form": "inverted",
-        "neurons": 4096 - 16,  # 255 here: the towers' shares differ
+        "neurons": 4096 - 16,  # 255 at this width, not divisible by two towers
     },
 ]
 
 
-def in_turn(dtype: torch.dtype, shape: dict[str, Any], patch: pytest.MonkeyPatch) -> list[Tensors]:
-    """Both towers in this process, two threads that hand each other what they have."""
+def outputs_on_threads(
+    dtype: torch.dtype, changes: dict[str, Any], patch: pytest.MonkeyPatch
+) -> list[Tensors]:
+    """Return the layer outputs of both towers, on two threads of this process."""
     box: list[Any] = [None, None]
-    both_are_there = Barrier(2)
+    both_ready = Barrier(2)
 
-    def handed(x: Tensor, layout: RankLayout, whole: int, same_loss: bool = False) -> Tensor:
+    def join_threads(x: Tensor, layout: RankLayout, size: int, same_loss: bool = False) -> Tensor:
         box[layout.tower] = x
-        both_are_there.wait()
+        both_ready.wait()
         out = torch.cat(box, dim=1)
-        both_are_there.wait()
+        both_ready.wait()
         return out
 
-    patch.setattr(alexnet, "join_towers", handed)
-    nets = [net_of(RankLayout(tower, 2), dtype, **shape) for tower in (0, 1)]
+    patch.setattr(alexnet, "join_towers", join_threads)
+    nets = [net_of(RankLayout(tower, 2), dtype, **changes) for tower in (0, 1)]
     with ThreadPoolExecutor(2) as pool:
         return list(pool.map(partial(outputs_of, x=photos(4).to(dtype)), nets))
 
 
 @pytest.mark.parametrize(("dtype", "within"), [(torch.float64, 1e-12), (torch.float32, 4e-6)])
-@pytest.mark.parametrize("shape", SHAPES, ids=["paper", "six_conv", "original"])
-def test_forward_and_backward(
+@pytest.mark.parametrize("changes", VARIANTS, ids=["paper", "six_conv", "original"])
+def test_outputs_and_gradients_are_those_of_one_process(
     ranks: Ranks,
-    shape: dict[str, Any],
+    changes: dict[str, Any],
     dtype: torch.dtype,
     within: float,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """To the bit as two towers in one process; as the whole net but for the order of sums.
+    """They equal those of two towers in one process, and approximate those of the whole net.
 
-    (Which a library may choose anew for half the maps: here for conv4 and what follows it.)
+    A library may sum in another order for half the maps; here it does from conv4 on.
     """
-    outputs, gradients = one_step(SINGLE_PROCESS, dtype, shape)
-    towers = ranks(2, 2, one_step, dtype, shape)
-    for (found, summed), turn in zip(towers, in_turn(dtype, shape, monkeypatch), strict=True):
-        assert all(torch.equal(found[name], turn[name]) for name in turn)
-        assert off(summed, gradients) < within
+    outputs, gradients = one_step(SINGLE_PROCESS, dtype, changes)
+    towers = ranks(2, 2, one_step, dtype, changes)
+    threads = outputs_on_threads(dtype, changes, monkeypatch)
+    for (found, gathered), expected in zip(towers, threads, strict=True):
+        assert all(torch.equal(found[name], expected[name]) for name in expected)
+        assert max_error(gathered, gradients) < within
     both = {name: torch.cat([found[name] for found, _ in towers], dim=1) for name in outputs}
-    assert off(both, outputs) < within
+    assert max_error(both, outputs) < within
 
 
-def test_before_conv3_a_tower_knows_nothing_of_the_other(ranks: Ranks) -> None:
-    """Other weights in conv1 and conv2 of tower 2 change nothing in tower 1 before conv3."""
+def test_towers_are_independent_before_conv3(ranks: Ranks) -> None:
+    """Changing conv1 and conv2 of tower 2 changes tower 1 only from conv3 on."""
     for name, same in [("conv1", True), ("conv2", True), ("conv3", False), ("fc6", False)]:
-        (as_it_was, _), (changed, _) = (ranks(2, 2, disturbed, by, name) for by in (0.0, 0.01))
-        assert torch.equal(as_it_was, changed) is same, name
+        (before, _), (after, _) = (ranks(2, 2, changed_output, by, name) for by in (0.0, 0.01))
+        assert torch.equal(before, after) is same, name
 
 
-def disturbed(layout: RankLayout, by: float, layer: str) -> Tensor:
+def changed_output(layout: RankLayout, by: float, layer: str) -> Tensor:
+    """Return a layer's output after adding `by` to the first weights of tower 2."""
     net = net_of(layout)
     if layout.tower:
-        for changed in (net.conv1, net.conv2):
-            changed.weight.data += by
+        for conv in (net.conv1, net.conv2):
+            conv.weight.data += by
     return outputs_of(net, photos(2))[layer]
 
 
-def test_bf16(ranks: Ranks) -> None:
-    """Autocast: activations travel in bf16; what they differ by is its rounding."""
+def test_under_autocast_results_differ_only_by_the_rounding_of_bf16(ranks: Ranks) -> None:
+    """Activations are sent in bf16."""
     whole = bf16_logits(SINGLE_PROCESS)
     first, second = ranks(2, 2, bf16_logits)
     assert torch.equal(first, second)
-    assert off({"": first}, {"": whole}) < 2**-6
+    assert max_error({"": first}, {"": whole}) < 2**-6
 
 
 def bf16_logits(layout: RankLayout) -> Tensor:
@@ -269,13 +276,16 @@ def bf16_logits(layout: RankLayout) -> Tensor:
         return net_of(layout)(photos(4)).float().detach()
 
 
-# -- ten steps -------------------------------------------------------------------------------------
+# ten steps
 
 
 def ten_steps(
     layout: RankLayout, data: Path, dtype: torch.dtype
 ) -> tuple[Tensors, Tensors, list[float]]:
-    """Weights here, weights and velocities of the whole net, the losses: an epoch and a half."""
+    """Return this rank's weights, the whole net's weights and velocities, and the losses.
+
+    Ten steps are an epoch and a half.
+    """
     run, losses = run_of(layout, data, dtype), []
     groups = groups_of(run.net, run.recipe, 0, 0.003)
     for epoch in range(2):
@@ -289,66 +299,71 @@ def ten_steps(
     return weights, gather_rows(weights | moving, layout), losses
 
 
-def turned(found: Tensors, wanted: Tensors) -> float:
-    """The greatest |difference| / |tensor|."""
+def relative_distance(found: Tensors, wanted: Tensors) -> float:
+    """Return the largest |difference| / |tensor|."""
     return max(float((found[name] - t).norm() / t.norm()) for name, t in wanted.items())
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("count", "towers"), LAYOUTS)
-def test_ten_steps(ranks: Ranks, data: Path, alone: Steps, count: int, towers: int) -> None:
-    """In float64, weights and velocities within 1e-10 (found: 2e-15), losses within 1e-12.
+def test_ten_steps_in_float64(
+    ranks: Ranks, data: Path, single: Steps, count: int, towers: int
+) -> None:
+    """Weights and velocities agree within 1e-10 (measured: 2e-15), losses within 1e-12.
 
-    Ranks that have the same part of the net keep it the same to the bit.
+    Ranks that have the same tower keep its weights equal to the bit.
     """
-    _, whole, losses = alone[torch.float64]
-    each = ranks(count, towers, ten_steps, data, torch.float64)
-    for rank, (weights, found, told) in enumerate(each):
-        assert off(found, whole) < 1e-10
-        assert told == pytest.approx(losses, rel=1e-12)
-        assert told == each[0][2]
-        same = each[rank % towers][0]
+    _, whole, losses = single[torch.float64]
+    results = ranks(count, towers, ten_steps, data, torch.float64)
+    for rank, (weights, found, found_losses) in enumerate(results):
+        assert max_error(found, whole) < 1e-10
+        assert found_losses == pytest.approx(losses, rel=1e-12)
+        assert found_losses == results[0][2]
+        same = results[rank % towers][0]
         assert all(torch.equal(weights[name], same[name]) for name in same)
 
 
 @pytest.mark.parametrize(("count", "towers"), LAYOUTS)
 def test_ten_steps_in_float32(
-    ranks: Ranks, data: Path, alone: Steps, count: int, towers: int
+    ranks: Ranks, data: Path, single: Steps, count: int, towers: int
 ) -> None:
-    """Losses within 1e-5 (found: 6e-7), and weights that moved the same way.
+    """Losses agree within 1e-5 (measured: 6e-7), and weights move the same way.
 
-    Most are within some ULP (2e-6), but where a pool has two winners an ULP apart, or a ReLU is an
-    ULP from zero, two orders of sums send a gradient two ways: once here, in one process.
+    Most weights agree within a few ULP (2e-6). But where two values of a pool, or a value and the
+    threshold of a ReLU, are one ULP apart, another order of sums sends a gradient another way. That
+    happens once here.
     """
-    _, whole, losses = alone[torch.float32]
-    for _, found, told in ranks(count, towers, ten_steps, data, torch.float32):
-        assert turned(found, whole) < 0.05
-        assert told == pytest.approx(losses, rel=1e-5)
+    _, whole, losses = single[torch.float32]
+    for _, found, found_losses in ranks(count, towers, ten_steps, data, torch.float32):
+        assert relative_distance(found, whole) < 0.05
+        assert found_losses == pytest.approx(losses, rel=1e-5)
 
 
 @pytest.fixture(scope="module")
-def alone(data: Path) -> Steps:
+def single(data: Path) -> Steps:
+    """Ten steps in one process, in both dtypes."""
     return {
         dtype: ten_steps(SINGLE_PROCESS, data, dtype) for dtype in (torch.float64, torch.float32)
     }
 
 
-# -- data ------------------------------------------------------------------------------------------
+# data
 
 
-@pytest.mark.parametrize("parts", [2, 3, 4])
-def test_a_batch_is_the_same_however_many_share_it(data: Path, parts: int) -> None:
-    """Images, crops, reflections, colours and labels, the last and smaller batch too."""
+@pytest.mark.parametrize("replicas", [2, 3, 4])
+def test_a_batch_does_not_depend_on_the_number_of_replicas(data: Path, replicas: int) -> None:
+    """Images, crops, reflections, colours and labels are the same, in the last small batch too."""
     feed = run_of(SINGLE_PROCESS, data).feed
-    layouts = [RankLayout(replica=part, replicas=parts) for part in range(parts)]
-    shared = [inputs(feed, 1, 0, layout) for layout in layouts]
-    for (x, labels), *each in zip(inputs(feed, 1, 0), *shared, strict=True):
-        assert torch.equal(torch.cat([images for images, _ in each]), x)
-        assert torch.equal(torch.cat([some for _, some in each]), labels)
-        assert max(len(some) for _, some in each) - min(len(some) for _, some in each) <= 1
+    layouts = [RankLayout(replica=n, replicas=replicas) for n in range(replicas)]
+    divided = [inputs(feed, 1, 0, layout) for layout in layouts]
+    for (x, labels), *parts in zip(inputs(feed, 1, 0), *divided, strict=True):
+        assert torch.equal(torch.cat([part_x for part_x, _ in parts]), x)
+        assert torch.equal(torch.cat([part_labels for _, part_labels in parts]), labels)
+        sizes = [len(part_labels) for _, part_labels in parts]
+        assert max(sizes) - min(sizes) <= 1
 
 
-def test_dropout_is_the_same_wherever_a_neuron_is() -> None:
+def test_dropout_does_not_depend_on_which_rank_has_a_neuron() -> None:
     whole = dropout_masks(3, 5, slice(0, 7), slice(0, 255), 0.5, CPU)
     for layer, mask in enumerate(whole):
         for rows, columns in ((slice(2, 6), slice(0, 128)), (slice(0, 7), slice(130, 255))):
@@ -356,8 +371,8 @@ def test_dropout_is_the_same_wherever_a_neuron_is() -> None:
             assert torch.equal(part, mask[rows, columns])
 
 
-def lonely_steps(layout: RankLayout, data: Path) -> tuple[Tensors, list[float]]:
-    """Batches of 19 and of 1 image: one part has none of the last."""
+def two_steps(layout: RankLayout, data: Path) -> tuple[Tensors, list[float]]:
+    """Train on batches of 19 images and 1 image, of which one replica has none."""
     run, losses = run_of(layout, data), []
     recipe = replace(run.recipe, batch_size=19)
     run = replace(run, feed=replace(run.feed, recipe=recipe))
@@ -367,12 +382,12 @@ def lonely_steps(layout: RankLayout, data: Path) -> tuple[Tensors, list[float]]:
     return gather_rows(run.net.state_dict(), layout), losses
 
 
-def test_a_part_without_images(ranks: Ranks, data: Path) -> None:
-    whole, losses = lonely_steps(SINGLE_PROCESS, data)
+def test_a_replica_may_have_no_image_of_a_batch(ranks: Ranks, data: Path) -> None:
+    whole, losses = two_steps(SINGLE_PROCESS, data)
     for count, towers in ((2, 1), (4, 2)):
-        for found, told in ranks(count, towers, lonely_steps, data):
-            assert turned(found, whole) < 1e-3
-            assert told == pytest.approx(losses, rel=1e-5)
+        for found, found_losses in ranks(count, towers, two_steps, data):
+            assert relative_distance(found, whole) < 1e-3
+            assert found_losses == pytest.approx(losses, rel=1e-5)
 
 
 def errors_of(layout: RankLayout, data: Path) -> dict[str, float]:
@@ -382,12 +397,12 @@ def errors_of(layout: RankLayout, data: Path) -> dict[str, float]:
 
 
 def test_validation_is_the_same_on_all_ranks(ranks: Ranks, data: Path) -> None:
-    alone = errors_of(SINGLE_PROCESS, data)
-    assert ranks(2, 1, errors_of, data) == [alone] * 2
-    assert ranks(3, 1, errors_of, data) == [alone] * 3
-    shared = ranks(4, 2, errors_of, data)
-    assert shared == [shared[0]] * 4
-    assert shared[0] == pytest.approx(alone, rel=1e-6)
+    expected = errors_of(SINGLE_PROCESS, data)
+    assert ranks(2, 1, errors_of, data) == [expected] * 2
+    assert ranks(3, 1, errors_of, data) == [expected] * 3
+    by_towers = ranks(4, 2, errors_of, data)
+    assert by_towers == [by_towers[0]] * 4
+    assert by_towers[0] == pytest.approx(expected, rel=1e-6)
 
 
 def predictions_of(layout: RankLayout, data: Path) -> Tensors:
@@ -397,22 +412,22 @@ def predictions_of(layout: RankLayout, data: Path) -> Tensors:
 
 
 def test_predictions_are_the_same_on_all_ranks(ranks: Ranks, data: Path) -> None:
-    """In float64: parts of the batch give the bits of one process, towers its numbers."""
-    alone = predictions_of(SINGLE_PROCESS, data)
+    """In float64: replicas give the bits of one process, towers its values within 1e-6."""
+    expected = predictions_of(SINGLE_PROCESS, data)
     for count, towers in ((3, 1), (4, 2)):
         for found in ranks(count, towers, predictions_of, data):
-            assert found.keys() == alone.keys()
-            for name, t in alone.items():
+            assert found.keys() == expected.keys()
+            for name, t in expected.items():
                 if towers == 1 or not t.is_floating_point():
                     assert torch.equal(found[name], t), (count, towers, name)
                 torch.testing.assert_close(found[name], t, rtol=1e-6, atol=0)
 
 
-# -- on disk ---------------------------------------------------------------------------------------
+# files
 
 
-def test_parts_make_the_whole() -> None:
-    """Every tensor of the net, cut along its first dimension, the fifth class in tower 1."""
+def test_local_rows_of_all_towers_are_the_whole_net() -> None:
+    """Every tensor is divided along its first dimension; tower 0 has three of the five classes."""
     whole = net_of(SINGLE_PROCESS).state_dict()
     one, two = (local_rows(whole, RankLayout(tower, 2)) for tower in (0, 1))
     assert all(torch.equal(torch.cat([one[name], two[name]]), whole[name]) for name in whole)
@@ -421,76 +436,77 @@ def test_parts_make_the_whole() -> None:
     assert shapes == {name: t.shape for name, t in two.items()}
 
 
-def trained(layout: RankLayout, data: Path, folder: Path, epochs: int) -> Tensors:
+def train_epochs(layout: RankLayout, data: Path, folder: Path, epochs: int) -> Tensors:
     shards, recipe = Shards(data / "train"), replace(RECIPE, epochs=epochs, batch_size=BATCH)
     net = net_of(layout)
     loop.train(net, shards, shards, load_moments(data / "moments"), recipe, 0, folder, 2)
     return gather_rows(net.state_dict(), layout)
 
 
-def saved_again(layout: RankLayout, data: Path, folder: Path, to: Path) -> None:
+def resume_and_save(layout: RankLayout, data: Path, folder: Path, to: Path) -> None:
     run = run_of(layout, data)
-    how = run.net, run.velocities, run.loss
-    save(to, *how, resume(folder, *how, Position(0, 0, 0, RECIPE.schedule, [])))
+    state = run.net, run.velocities, run.loss
+    save(to, *state, resume(folder, *state, Position(0, 0, 0, RECIPE.schedule, [])))
 
 
 @pytest.fixture(scope="module")
-def straight(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Tensors]:
-    """A folder with the checkpoint of a run of three epochs in one process, and its weights."""
+def uninterrupted(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Tensors]:
+    """Return the checkpoint's folder and the weights of three epochs in one process."""
     folder = tmp_path_factory.mktemp("straight")
-    return folder, trained(SINGLE_PROCESS, data, folder, 3)
+    return folder, train_epochs(SINGLE_PROCESS, data, folder, 3)
 
 
 @pytest.mark.parametrize(("count", "towers"), LAYOUTS)
-def test_a_checkpoint_is_the_whole_nets(
+def test_a_checkpoint_holds_the_whole_net(
     ranks: Ranks,
-    straight: tuple[Path, Tensors],
+    uninterrupted: tuple[Path, Tensors],
     data: Path,
     tmp_path: Path,
     count: int,
     towers: int,
 ) -> None:
-    """Loaded and saved by other ranks it is the same file; gone on with, the same run."""
-    folder, _ = straight
-    again = tmp_path / folder.name  # a checkpoint tells of which run it is
-    again.mkdir()
-    ranks(count, towers, saved_again, data, folder, again)
-    assert (again / NEWEST).read_bytes() == (folder / NEWEST).read_bytes()
+    """Other ranks that load and save it write the same file."""
+    folder, _ = uninterrupted
+    copy = tmp_path / folder.name  # a checkpoint holds the name of its run
+    copy.mkdir()
+    ranks(count, towers, resume_and_save, data, folder, copy)
+    assert (copy / NEWEST).read_bytes() == (folder / NEWEST).read_bytes()
 
 
-def test_one_process_goes_on_where_two_towers_stopped_and_they_where_it_did(
-    ranks: Ranks, straight: tuple[Path, Tensors], data: Path, tmp_path: Path
+def test_one_process_resumes_a_run_of_two_towers_and_the_reverse(
+    ranks: Ranks, uninterrupted: tuple[Path, Tensors], data: Path, tmp_path: Path
 ) -> None:
-    _, whole = straight
+    _, whole = uninterrupted
     by_two, by_one = tmp_path / "two", tmp_path / "one"
     by_two.mkdir()
     by_one.mkdir()
-    ranks(2, 2, trained, data, by_two, 1)
-    assert turned(trained(SINGLE_PROCESS, data, by_two, 3), whole) < 0.01
-    trained(SINGLE_PROCESS, data, by_one, 1)
-    for found in ranks(2, 2, trained, data, by_one, 3):
-        assert turned(found, whole) < 0.01
+    ranks(2, 2, train_epochs, data, by_two, 1)
+    assert relative_distance(train_epochs(SINGLE_PROCESS, data, by_two, 3), whole) < 0.01
+    train_epochs(SINGLE_PROCESS, data, by_one, 1)
+    for found in ranks(2, 2, train_epochs, data, by_one, 3):
+        assert relative_distance(found, whole) < 0.01
 
 
-def seen_checkpoints(layout: RankLayout, data: Path, folder: Path, name: str) -> str:
+def error_of_resuming(layout: RankLayout, data: Path, folder: Path, name: str) -> str:
+    """Return the error of a training whose towers look into different folders."""
     try:
-        trained(layout, data, folder / str(layout.tower) / name, 1)
+        train_epochs(layout, data, folder / str(layout.tower) / name, 1)
     except InputError as error:
         return str(error)
     return ""
 
 
-def test_ranks_that_find_different_checkpoints_stop(
-    ranks: Ranks, straight: tuple[Path, Tensors], data: Path, tmp_path: Path
+def test_ranks_that_find_different_checkpoints_are_stopped(
+    ranks: Ranks, uninterrupted: tuple[Path, Tensors], data: Path, tmp_path: Path
 ) -> None:
-    name = straight[0].name
+    name = uninterrupted[0].name
     (tmp_path / "1" / name).mkdir(parents=True)
-    (tmp_path / "0").symlink_to(straight[0].parent)
-    for told in ranks(2, 2, seen_checkpoints, data, tmp_path, name):
-        assert "not the same folder for all processes" in told
+    (tmp_path / "0").symlink_to(uninterrupted[0].parent)
+    for error in ranks(2, 2, error_of_resuming, data, tmp_path, name):
+        assert "not the same folder for all processes" in error
 
 
-def test_a_net_that_cannot_be_cut_is_refused() -> None:
+def test_a_net_that_cannot_be_divided_is_rejected() -> None:
     with pytest.raises(InputError, match=r"model.towers is 1, not divisible by launcher.towers=2"):
         AlexNet(NetConfig(CLASSES, 16, towers=1), RankLayout(0, 2))
     with pytest.raises(InputError, match="across_towers needs the maps of all towers"):

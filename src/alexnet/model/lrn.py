@@ -28,7 +28,7 @@ def lrn(x: Tensor, k: float, n: int, alpha: float, beta: float, towers: int = 2)
     if kernels is not None and kernels.supports(x):
         out: Tensor = kernels.lrn(x, constants)
     else:
-        out = _Lrn.apply(x, constants)
+        out = LrnFunction.apply(x, constants)
     return out
 
 
@@ -57,7 +57,7 @@ def _exportable_lrn(x: Tensor, constants: Constants) -> Tensor:
     return (a / (k + alpha * torch.stack(shifted).sum(dim=0)).pow(beta)).flatten(1, 2)
 
 
-class _Lrn(torch.autograd.Function):
+class LrnFunction(torch.autograd.Function):
     """Saves only x: computing the denominator again costs no more than writing and reading it."""
 
     @staticmethod

@@ -31,11 +31,11 @@ def supports(x: Tensor) -> bool:
 
 def lrn(x: Tensor, constants: Any) -> Tensor:
     """Return what alexnet.model.lrn does, for a tensor on a GPU; always channels-last."""
-    out: Tensor = _Lrn.apply(x, constants)
+    out: Tensor = _LrnFunction.apply(x, constants)
     return out
 
 
-class _Lrn(torch.autograd.Function):
+class _LrnFunction(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, constants: Any) -> Tensor:
         x = x.contiguous(memory_format=torch.channels_last)
