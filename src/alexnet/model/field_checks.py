@@ -1,5 +1,6 @@
 """Checks of dataclass fields whose values come from a configuration or a file."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any, NamedTuple, TypeVar
@@ -27,21 +28,18 @@ def number(low: float, below: float = 1e6) -> Check:
     return Check(lambda value: type(value) in (int, float) and low <= value < below, expected)
 
 
-def whole_number(low: int, high: int | None = None) -> Check:
+def whole_number(low: int, high: float = math.inf) -> Check:
     """Return a check for an int with low ≤ value ≤ high."""
-    expected = f"a whole number, {low} or more" if high is None else f"a number {low} to {high}"
-    return Check(
-        lambda value: type(value) is int and low <= value <= (value if high is None else high),
-        expected,
-    )
+    expected = f"a whole number from {low}" + (f" to {high}" if high < math.inf else "")
+    return Check(lambda value: type(value) is int and low <= value <= high, expected)
 
 
 def one_of(*choices: str | int) -> Check:
     """Return a check for one of the choices, all strings or all ints."""
     kind = type(choices[0])
+    expected = ", ".join(map(str, choices))
     return Check(
-        lambda value: isinstance(value, kind) and not isinstance(value, bool) and value in choices,
-        ", ".join(map(str, choices)),
+        lambda value: isinstance(value, kind) and value is not True and value in choices, expected
     )
 
 

@@ -24,9 +24,9 @@ PADDED_SIDE = 227  # of conv1's input
 
 @dataclass(frozen=True)
 class LrnConfig:
-    """Section 3.3: a / (k + alpha · Σ a²)^beta over `n` neighbouring maps.
+    """Section 3.3: a / (k + alpha · Σ a²)^beta, summed over `n` neighbouring maps.
 
-    `alpha` is not divided by n, as it is in the 2012 code and in torch. `across_towers`: the
+    `alpha` multiplies the plain sum; the 2012 code and torch divide theirs by n. `across_towers`:
     neighbours may belong to another tower, as in Caffe.
     """
 
@@ -75,7 +75,8 @@ class NetConfig:
         one pixel less padding, so that fc6 still sees 6×6.
     layer1_order: relu_lrn_pool as in the text, or lrn_pool_relu as in the 2012 code.
     spatial_norm: applied before the second pool.
-    dropout, dropout_form: see `AlexNet`.
+    dropout: share of the neurons of fc6 and fc7 that are dropped in training (section 4.2).
+    dropout_form: masked (outputs × 0.5 at test), or inverted (× 2 in training), as in Caffe.
     """
 
     classes: int = 1000
