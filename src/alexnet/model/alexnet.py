@@ -26,7 +26,7 @@ class AlexNet(nn.Module):
     """
 
     def __init__(self, config: NetConfig, layout: RankLayout = SINGLE_PROCESS) -> None:
-        """Raises InputError if the net cannot be divided as `layout` says."""
+        """Create the layers; raises InputError if `layout` does not fit the net."""
         super().__init__()
         _check_layout(config, layout)
         self.config, self.layout = config, layout
@@ -45,7 +45,7 @@ class AlexNet(nn.Module):
     def _conv(
         self, name: str, kernel: int, padding: int, sees_all: bool = False
     ) -> nn.Conv2d | None:
-        """Return the layer, its maps of this process; None if the net has no such layer."""
+        """Return a layer with this process's maps, or None if `config` omits it."""
         inputs, maps = self.config.maps_before(name), self.config.layer_maps[name]
         if not maps:
             return None
@@ -67,10 +67,10 @@ class AlexNet(nn.Module):
         x = self._rest_of_layer1(x)  # (N, 96, 27, 27)
         x = self._norm(self._layer(self.conv2, x))  # (N, 256, 27, 27)
         x = self._pool(self._spatial_norm(x))  # (N, 256, 13, 13)
-        x = self._layer(self.conv3, x, joined=True)  # (N, 384, 13, 13)
+        x = self._layer(self.conv3, x, sees_all=True)  # (N, 384, 13, 13)
         x = self._layer(self.conv4, x)  # (N, 384, 13, 13)
         x = self._layer(self.conv5, x)  # (N, 256, 13, 13)
-        x = self._layer(self.conv6, self._pool(x), joined=True)  # (N, 256, 6, 6)
+        x = self._layer(self.conv6, self._pool(x), sees_all=True)  # (N, 256, 6, 6)
         x = self._join(x).flatten(1)  # (N, 9216)
         x = self._drop(self.activation(self.fc6(x)), masks and masks[0])
         x = self._join(x, self.config.layer_neurons)  # (N, 4096)
@@ -80,23 +80,26 @@ class AlexNet(nn.Module):
         return join_towers(x, self.layout, self.config.classes, same_loss=True)  # (N, 1000)
 
     def _conv1(self, x: Tensor) -> Tensor:
-        """Under bf16 convolve blocks of pixels: 1.4 times as fast on a CPU, slower in fp32."""
+        """Apply conv1; under bf16 on blocks of pixels, 1.4 times as fast on a CPU.
+
+        In fp32 that would be slower.
+        """
         if torch.is_autocast_enabled(x.device.type):
             return blocked_conv1(x, self.conv1.weight, self.conv1.bias)
         out: Tensor = self.conv1(x)
         return out
 
     def _rest_of_layer1(self, x: Tensor) -> Tensor:
-        """Apply layer 1 after its convolution, in the order of the text or of the 2012 code."""
+        """Apply the rest of layer 1 in the order that `config` gives."""
         if self.config.layer1_order == "relu_lrn_pool":
             return self._pool(self._norm(self.activation(x)))
         return self.activation(self._pool(self._norm(x)))
 
-    def _layer(self, layer: nn.Conv2d | None, x: Tensor, joined: bool = False) -> Tensor:
-        """Apply a convolution and its activation, or return x if the net has no such layer."""
+    def _layer(self, layer: nn.Conv2d | None, x: Tensor, sees_all: bool = False) -> Tensor:
+        """Apply a convolution and its activation, or nothing if it is omitted."""
         if layer is None:
             return x
-        if joined and self.config.communicate:
+        if sees_all and self.config.communicate:
             x = self._join(x)
         return self.activation(layer(x))
 
@@ -117,7 +120,7 @@ class AlexNet(nn.Module):
         return spatial_norm(x, norm.k, norm.size, norm.alpha, norm.beta) if norm else x
 
     def _join(self, x: Tensor, size: int | None = None) -> Tensor:
-        """Return the outputs of all towers, of all processes, for a layer that sees them all."""
+        """Return the outputs of the towers of all processes."""
         return join_towers(x, self.layout, size or x.shape[1] * self.layout.towers)
 
     def _drop(self, x: Tensor, mask: Tensor | None) -> Tensor:
@@ -141,7 +144,7 @@ def initialise(
 ) -> None:
     """Draw weights from N(0, std²) and set constant biases, per layer (section 5).
 
-    The net must be whole. In a narrower net each std except conv1's is multiplied by
+    `net` must hold all towers. In a narrower net each std except conv1's is multiplied by
     √width_divisor, which keeps the scale of the logits.
     """
     generator = torch.Generator().manual_seed(seed)
@@ -153,6 +156,7 @@ def initialise(
 
 
 def _check_layout(config: NetConfig, layout: RankLayout) -> None:
+    """Raise InputError if the net cannot be divided among processes as `layout` says."""
     if config.towers % layout.towers:
         what = f"model.towers is {config.towers}, not divisible by launcher.towers={layout.towers}"
         raise InputError(what, "set launcher.towers=1, or choose a model with two towers")

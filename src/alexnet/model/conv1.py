@@ -1,4 +1,7 @@
-"""conv1 on blocks of 4×4 pixels: 48 channels fill a matrix unit that 3 leave almost empty."""
+"""conv1 on blocks of 4×4 pixels: 48 channels fill a matrix unit that 3 leave almost empty.
+
+A window of 11×11 pixels is 3×3 blocks.
+"""
 
 import torch
 import torch.nn.functional as F
@@ -21,7 +24,7 @@ def blocked_conv1(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def _fit(x: Tensor) -> Tensor:
-    """Crop or pad right and bottom to whole blocks: 227 → 228 = 57 blocks, 3 per window."""
+    """Crop or pad x, right and bottom, to whole blocks: 227 → 228 = 57 blocks."""
     height, width = (STRIDE * ((side - KERNEL) // STRIDE + 3) for side in x.shape[2:])
     return F.pad(x, (0, width - x.shape[3], 0, height - x.shape[2]))
 

@@ -56,12 +56,14 @@ class ModelDescription:
 
     @classmethod
     def from_json(cls, values: Any) -> "ModelDescription":
-        """Return the description in `values`, checked. Raises InputError if it is not valid.
+        """Return the description in `values`. Raises InputError if it is not valid.
 
         Sizes are limited only where no tensor in the file confirms them.
         """
         description = from_mapping(
-            *(cls, values, "the description"),
+            cls,
+            values,
+            "the description",
             net=NetConfig.from_mapping,
             input=partial(from_mapping, InputRule, name="input"),
             synsets=_synsets,

@@ -23,7 +23,7 @@ TEXT = Check(lambda value: isinstance(value, str), "a string")
 
 
 def number(low: float, below: float = 1e6) -> Check:
-    """Return a check for an int or float with low ≤ value < below; NaN is invalid."""
+    """Return a check for an int or float with low ≤ value < below."""
     expected = f"a number from {low:g} to less than {below:g}"
     return Check(lambda value: type(value) in (int, float) and low <= value < below, expected)
 

@@ -10,14 +10,14 @@ FC6_SIDE = 6  # of the maps that fc6 sees
 
 
 class _Convolution(NamedTuple):
-    """kernel, padding; whether it sees all towers, follows a pool, and loses padding for 2×2."""
+    """A convolution after conv1; its stride is 1."""
 
     name: str
     kernel: int
     padding: int
-    sees_all: bool = False
+    sees_all: bool = False  # sees all towers if they communicate
     after_pool: bool = False
-    before_pool: bool = False
+    before_pool: bool = False  # has one pixel less padding if pools are 2×2
 
 
 CONVOLUTIONS = (
@@ -78,5 +78,5 @@ def _output_side(side: int, kernel: int, stride: int = 1) -> int:
 
 
 def _pooled_side(side: int, overlapping: bool) -> int:
-    """Return the side after a 3×3 pool, or a 2×2 pool that may reach over the edge; stride 2."""
+    """Return the side after a pool of stride 2; a 2×2 pool may reach over the edge."""
     return _output_side(side, 3, 2) if overlapping else _output_side(side + 1, 2, 2)

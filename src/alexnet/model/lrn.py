@@ -15,11 +15,11 @@ CHUNK = 2**16  # elements per core: five buffers of this size fit into its own c
 
 
 def lrn(x: Tensor, k: float, n: int, alpha: float, beta: float, towers: int = 2) -> Tensor:
-    """Return a / (k + alpha · Σ a²)^beta, summed over `n` neighbouring maps of the same tower.
+    """Return a / (k + alpha · Σ a²)^beta, summed over `n` neighbouring maps.
 
-    x (N, C, H, W), C divisible by `towers`, any float dtype; computed at least in float32. The
-    result is channels-last if x is. `alpha` is the paper's: the 2012 code and torch divide theirs
-    by n.
+    Neighbours belong to the same tower. x (N, C, H, W), C divisible by `towers`, any float dtype;
+    computed at least in float32. The result is channels-last if x is. `alpha` is the paper's: the
+    2012 code and torch divide theirs by n.
     """
     constants = Constants(k, n, alpha, beta, towers)
     if torch.compiler.is_exporting():
@@ -48,7 +48,7 @@ class Constants(NamedTuple):
 
 
 def _exportable_lrn(x: Tensor, constants: Constants) -> Tensor:
-    """Return the same from plain operators, without a loop whose length depends on the batch."""
+    """Return the same from plain operators; no loop depends on the batch."""
     k, _, alpha, beta, towers = constants
     reach, maps = constants.reach, x.shape[1] // towers
     a = x.reshape(-1, towers, maps, *x.shape[2:])
@@ -73,7 +73,7 @@ class LrnFunction(torch.autograd.Function):
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator, unused-ignore]
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        """Compute da = g d^−β − 2 α β a Σ g a d^(−β−1), summed over the same neighbours."""
+        """Compute da = g d^−β − 2 α β a Σ g a d^(−β−1)."""
         (x,) = ctx.saved_tensors
         constants = ctx.constants
         out = torch.empty_like(x)
@@ -148,7 +148,7 @@ class _Buffers:
 
 
 def _chunks(constants: Constants, *tensors: Tensor) -> Iterator[tuple[_Buffers, list[Tensor]]]:
-    """Yield rows of all tensors, chunk by chunk, at least in float32; the last is written to."""
+    """Yield rows of all tensors by chunks, at least in float32; the last is written."""
     rows_of = [_in_memory_order(tensor, constants.towers) for tensor in tensors]
     count, maps, positions = rows_of[-1].shape
     rows = _rows_per_chunk(rows_of[-1])
@@ -173,7 +173,10 @@ def _rows_per_chunk(x: Tensor) -> int:
 
 
 def _in_memory_order(x: Tensor, towers: int) -> Tensor:
-    """Return a dense x as (rows, maps of a tower, positions); 1 position if channels-last."""
+    """Return a dense x as (rows, maps of a tower, positions).
+
+    Channels-last tensors have one position per row.
+    """
     n, maps, height, width = x.shape
     if x.is_contiguous():
         return x.view(n * towers, maps // towers, height * width)

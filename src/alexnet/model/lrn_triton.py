@@ -1,5 +1,5 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-decorators, allow-untyped-calls
-"""LRN on a GPU: one kernel forward and one backward, which read and write each element once.
+"""LRN on a GPU: a forward and a backward kernel that read and write each element once.
 
 A dense channels-last tensor is a matrix in memory: a row holds the 48 or 128 maps of one tower at
 one position. The sum over neighbours is a product with a band matrix of ones, on the tensor cores.
@@ -25,7 +25,7 @@ DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 
 
 def supports(x: Tensor) -> bool:
-    """Return whether the kernels can process x: at most float32, on an Ampere GPU or later."""
+    """Return whether x is at most float32 and on an Ampere GPU or later."""
     return x.dtype in DTYPES and torch.cuda.get_device_capability(x.device) >= (8, 0)
 
 
@@ -117,7 +117,7 @@ def _backward(
 
 @triton.jit
 def _block(rows, MAPS: tl.constexpr, MARGIN: tl.constexpr, WIDTH: tl.constexpr, ROWS: tl.constexpr):
-    """Return offsets of the block's elements, which of them exist, and which it must write."""
+    """Return offsets of the block's elements, which exist, and which to write."""
     row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)[:, None]
     column = tl.arange(0, WIDTH)[None, :]
     maps = tl.program_id(1) * (WIDTH - 2 * MARGIN) - MARGIN + column

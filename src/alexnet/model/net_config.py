@@ -102,7 +102,9 @@ class NetConfig:
         Raises InputError if a field is missing, unknown, out of range or contradicts another.
         """
         return from_mapping(
-            *(cls, values, "model"),
+            cls,
+            values,
+            "model",
             padding=lambda value: tuple(value) if isinstance(value, list) else value,
             lrn=partial(_optional, LrnConfig, "model.lrn"),
             spatial_norm=partial(_optional, SpatialNormConfig, "model.spatial_norm"),
@@ -140,7 +142,7 @@ def _optional(cls: type[Any], name: str, values: Any) -> Any:
 
 
 def _check_maps(config: NetConfig) -> None:
-    """Raise InputError if towers do not divide the maps, or 2×2 pools do not lead to 6×6."""
+    """Raise InputError if maps do not fit the towers or the pools."""
     for name, count in config.maps.items():
         if count % (config.towers * config.width_divisor):
             what = f"{name} has {count} maps, not divisible by towers × width_divisor"

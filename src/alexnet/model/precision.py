@@ -27,9 +27,9 @@ def _has_bf16(device: torch.device) -> bool:
 
 
 def make_deterministic() -> None:
-    """Select algorithms that give a GPU the same bytes in every run; they may be slower.
+    """Select algorithms with which a GPU gives the same bytes in every run.
 
-    Must be called before the first computation on the GPU.
+    They may be slower. Must be called before the first computation on the GPU.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.backends.cudnn.benchmark = False

@@ -6,9 +6,10 @@ from torch import Tensor
 
 
 def spatial_norm(x: Tensor, k: float, size: int, alpha: float, beta: float) -> Tensor:
-    """Return a / (k + alpha · Σ a²)^beta, summed over `size` × `size` positions of the same map.
+    """Return a / (k + alpha · Σ a²)^beta, summed over `size` × `size` positions.
 
-    x (N, C, H, W), computed at least in float32. Positions beyond the edge count as zero.
+    The positions belong to the same map; those beyond its edge count as zero. x (N, C, H, W),
+    computed at least in float32.
     """
     with torch.autocast(x.device.type, enabled=False):
         wide = x if x.dtype == torch.float64 else x.float()

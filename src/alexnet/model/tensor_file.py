@@ -38,7 +38,10 @@ def save_tensors(path: Path, tensors: "Mapping[str, Tensor]", state: Mapping[str
 
 
 def load_tensors(path: Path) -> "tuple[dict[str, Tensor], dict[str, Any]]":
-    """Return the torch tensors and state of a file. Raises InputError if missing or corrupt."""
+    """Return the torch tensors and the state of a file.
+
+    Raises InputError if it is missing or corrupt.
+    """
     with open_tensor_file(path, "pt") as file:
         state, checksum = read_state(file)
         return read_tensors(file, state, checksum), state
@@ -46,7 +49,7 @@ def load_tensors(path: Path) -> "tuple[dict[str, Tensor], dict[str, Any]]":
 
 @contextmanager
 def open_tensor_file(path: Path, framework: Framework) -> Iterator[Any]:
-    """Open `path`, and turn each error that reading it causes into a one-line InputError."""
+    """Open `path`; any error while reading it becomes a one-line InputError."""
     try:
         with path.open("rb"), safetensors.safe_open(path, framework) as file:
             yield file
@@ -58,7 +61,10 @@ def open_tensor_file(path: Path, framework: Framework) -> Iterator[Any]:
 
 
 def read_state(file: Any) -> tuple[dict[str, Any], Any]:
-    """Return the state of an opened file and its checksum, neither of them verified."""
+    """Return the state of an opened file and its checksum, neither of them verified.
+
+    Raises ValueError if the file has no state.
+    """
     state = json.loads((file.metadata() or {}).get("state", "null"))
     if not isinstance(state, dict):
         raise ValueError("not an alexnet model file: its metadata has no 'state'")
@@ -66,7 +72,10 @@ def read_state(file: Any) -> tuple[dict[str, Any], Any]:
 
 
 def read_tensors(file: Any, state: Mapping[str, Any], checksum: Any) -> dict[str, Any]:
-    """Return all tensors of an opened file. Raises ValueError unless the checksum matches."""
+    """Return all tensors of an opened file.
+
+    Raises ValueError unless the checksum matches.
+    """
     tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     if checksum != checksum_of(tensors, state):
         raise ValueError("its contents do not match its checksum")
@@ -74,7 +83,10 @@ def read_tensors(file: Any, state: Mapping[str, Any], checksum: Any) -> dict[str
 
 
 def checksum_of(tensors: Mapping[str, Any], state: Mapping[str, Any]) -> str:
-    """Return the XXH3 of numpy arrays or CPU tensors and a state; dtypes by torch's names."""
+    """Return the XXH3 of tensors (numpy arrays or torch's, on the CPU) and a state.
+
+    Dtypes enter under torch's names in both cases.
+    """
     digest = xxhash.xxh3_64(json_text(state).encode())
     for name, tensor in sorted(tensors.items()):
         array = np.asarray(tensor)

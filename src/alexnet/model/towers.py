@@ -41,7 +41,10 @@ class RankLayout:
         return self.towers == self.replicas == 1
 
     def tower_sizes(self, count: int) -> list[int]:
-        """Return how many of a layer's `count` outputs each tower has; the first have any rest."""
+        """Return how many of a layer's `count` outputs each tower has, in order.
+
+        If they cannot be divided equally, the first towers have one more.
+        """
         return [count // self.towers + (t < count % self.towers) for t in range(self.towers)]
 
     def local_size(self, count: int) -> int:
@@ -67,7 +70,12 @@ def rank_layout(towers: int, device: str) -> RankLayout:
     mesh = init_device_mesh(device, (replicas, towers), mesh_dim_names=("replica", "tower"))
     tower, replica = mesh.get_group("tower"), mesh.get_group("replica")
     return RankLayout(
-        *(dist.get_rank(tower), towers), *(dist.get_rank(replica), replicas), tower, replica
+        tower=dist.get_rank(tower),
+        towers=towers,
+        replica=dist.get_rank(replica),
+        replicas=replicas,
+        tower_group=tower,
+        replica_group=replica,
     )
 
 
@@ -127,12 +135,15 @@ def _pad(x: Tensor, size: int, dim: int) -> Tensor:
 
 
 def local_rows(tensors: Mapping[str, Tensor], layout: RankLayout) -> dict[str, Tensor]:
-    """Return this tower's rows of each tensor of a whole net (weights, velocities), as views."""
+    """Return this tower's rows of a whole net's tensors, as views."""
     return {name: tensor[layout.local_slice(len(tensor))] for name, tensor in tensors.items()}
 
 
 def gather_rows(tensors: Mapping[str, Tensor], layout: RankLayout) -> dict[str, Tensor]:
-    """Return the whole tensors from `local_rows`; all towers of a replica must call it together."""
+    """Return the whole tensors from the `local_rows` of all towers.
+
+    All towers of a replica must call it together.
+    """
     if layout.towers == 1:
         return dict(tensors)
     device = next(iter(tensors.values())).device
@@ -143,9 +154,10 @@ def gather_rows(tensors: Mapping[str, Tensor], layout: RankLayout) -> dict[str, 
 
 
 def all_reduce_sum(tensors: Sequence[Tensor], group: dist.ProcessGroup | None) -> None:
-    """Replace each tensor by its sum over the group, in place, with the same bits on every rank.
+    """Replace each tensor in place by its sum over the group.
 
-    They are sent as one tensor, in the order of their elements: strides may differ between ranks.
+    Every rank gets the same bits. The tensors are sent as one, in the order of their elements:
+    strides may differ between ranks.
     """
     if group is None or dist.get_world_size(group) == 1:
         return

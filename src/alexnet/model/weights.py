@@ -34,13 +34,13 @@ def load_model(
     """Return net, moments and description of a model file or its folder.
 
     The net has only the towers that `layout` assigns to this process. Raises InputError if the file
-    is missing, corrupt or not a model.
+    is missing, corrupt or not a model, or the net cannot be divided as `layout` says.
     """
     with open_tensor_file(model_path(path), "pt") as file:
         tensors, description = read_opened_model(file)
-        with torch.device("meta"):  # shapes without memory
-            net = AlexNet(description.net, layout)
     moments = pop_moments(tensors)
+    with torch.device("meta"):  # shapes without memory
+        net = AlexNet(description.net, layout)
     net.load_state_dict(local_rows(tensors, layout), assign=True)
     return net, moments, description
 
@@ -56,7 +56,9 @@ def init_from(net: AlexNet, folder: Path) -> str:
     own = net.state_dict()
     same = {name: t for name, t in tensors.items() if name in own and own[name].shape == t.shape}
     if not same:
-        raise InputError(f"no layer of {path} fits this net", "choose the model it was trained as")
+        raise InputError(
+            f"no layer of {path} fits this net", "choose the model that it was trained with"
+        )
     net.load_state_dict(own | same)
     new = sorted({name.partition(".")[0] for name in own if name not in same})
     print(f"train: weights of {folder}; new: {', '.join(new) or 'none'}", flush=True)

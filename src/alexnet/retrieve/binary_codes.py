@@ -85,14 +85,14 @@ def train_autoencoder(x: Tensor, bits: int, seed: int) -> Coder:
 
 
 def random_hyperplanes(x: Tensor, bits: int, seed: int) -> Coder:
-    """Return a coder by the sides of random hyperplanes through the origin of x's space."""
+    """Return a coder by sides of random hyperplanes in the space of x (n, d)."""
     generator = torch.Generator().manual_seed(seed)
     normals = torch.randn(x.shape[1], bits, generator=generator).to(x.device)
     return lambda points: points @ normals > 0
 
 
 def compute_recalls(rows: Tensor, queries: Tensor, seed: int) -> Iterator[Recall]:
-    """Yield the recall of each kind and length of code, for each number of candidates.
+    """Yield the recall of each code for each number of candidates.
 
     Codes are learnt from rows (n, d), which are searched; queries (q, d) are other images. Both are
     centred on the mean of the rows and divided by one number, which changes no neighbour.
@@ -136,7 +136,10 @@ def order_by_hamming_distance(queries: Tensor, rows: Tensor) -> Iterator[Tensor]
 
 
 def rank_neighbours(nearest: Tensor, orders: Iterable[Tensor]) -> Tensor:
-    """Return the ranks, from 0, of each query's neighbours in its order: (q, k) int64."""
+    """Return the ranks, from 0, of the neighbours `nearest` in each query's order.
+
+    nearest (q, k); orders as by `order_by_hamming_distance`. The result is (q, k) int64.
+    """
     pairs = zip(_split(nearest, QUERY_CHUNK), orders, strict=True)
     return torch.cat([order.argsort(dim=1).gather(1, chunk) for chunk, order in pairs])
 

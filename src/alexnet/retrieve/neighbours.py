@@ -55,9 +55,10 @@ class Nearest:
 
 
 def squared_distances(queries: Tensor, rows: Tensor) -> Tensor:
-    """Return |q − r|² of each pair, (q, n) float64, exact for pixel values 0–255.
+    """Return the squared Euclidean distance of each pair, (q, n) float64.
 
-    Computed as |q|² − 2 q·r + |r|²: for pixels every term is an integer below 2⁵³.
+    Computed as |q|² − 2 q·r + |r|², which is exact for pixel values 0–255: every term is an integer
+    below 2⁵³.
     """
     q, r = queries.double(), rows.double()
     squared = q.square().sum(dim=1)[:, None] - 2 * q @ r.T + r.square().sum(dim=1)
@@ -114,9 +115,10 @@ def write_neighbours(path: Path, queries: Integers, nearest: Mapping[str, Neares
 def _features(
     net: AlexNet, shards: Shards, records: Integers, mean: Tensor
 ) -> Iterator[tuple[Tensor, Tensor, slice]]:
-    """Yield centre crops (n, 224 · 224 · 3) uint8, fc7's activations (n, 4096) and which records.
+    """Yield batches of centre crops, fc7's activations and positions in `records`.
 
-    A batch's crops are overwritten by the batch after the next, as input.loader's are.
+    Crops are (n, 224 · 224 · 3) uint8, activations (n, 4096) float32. A batch's crops are
+    overwritten by the batch after the next, as input.loader's are.
     """
     net.eval()
     crop = net.config.crop
