@@ -1,6 +1,7 @@
 """What a model file says about its model, besides the tensors."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -113,7 +114,7 @@ def _is_recipe(value: Any) -> bool:
 PRECISION = one_of("auto", "bf16", "tf32", "fp32")
 CHECKS = {
     "choices": Check(_is_choices, f"the names chosen for {', '.join(GROUPS)}"),
-    "lr": number(0),
+    "lr": number(0, math.inf),
     "seed": INTEGER,
     "recipe": Check(_is_recipe, f"a recipe whose precision is {PRECISION.expected}"),
 }
