@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from alexnet.dataset.shards import SIDE
 from alexnet.model.field_checks import (
     FLAG,
     Check,
@@ -161,7 +160,7 @@ def _is_maps(value: Any) -> bool:
 def _is_padding(value: Any) -> bool:
     if not (isinstance(value, tuple) and len(value) == 4):
         return False
-    return all(type(zeros) is int and 0 <= zeros <= SIDE for zeros in value)
+    return all(type(zeros) is int and 0 <= zeros <= PADDED_SIDE for zeros in value)
 
 
 NORM_CHECKS = {"k": number(1e-6), "alpha": number(0), "beta": number(0, 16)}
@@ -171,7 +170,7 @@ CHECKS = {
     "towers": whole_number(1),
     "maps": Check(_is_maps, "a number of maps for each of conv1 to conv6"),
     "neurons": whole_number(1),
-    "crop": whole_number(1, SIDE),
+    "crop": whole_number(1, PADDED_SIDE),
     "padding": Check(_is_padding, "four numbers: left, right, top, bottom"),
     "communicate": FLAG,
     "activation": one_of("relu", "tanh"),
