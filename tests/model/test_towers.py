@@ -1,11 +1,12 @@
 """The net over two and four processes is the net in one: real ranks, that meet by gloo."""
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import redirect_stdout
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,10 +21,11 @@ from torch import Tensor
 
 from alexnet.dataset.moments import load_moments
 from alexnet.dataset.shards import Shards
-from alexnet.inference.ten_views import centre_errors, predict
+from alexnet.inference.predict import evaluate_centre_view, predict
 from alexnet.model import alexnet
 from alexnet.model.alexnet import AlexNet, initialise, layers_of
 from alexnet.model.layer_shapes import LAYERS, LRN
+from alexnet.model.precision import pick_autocast
 from alexnet.model.towers import (
     SINGLE_PROCESS,
     RankLayout,
@@ -36,10 +38,11 @@ from alexnet.moments.pca import save_moments
 from alexnet.moments.sums import sums_of
 from alexnet.runtime.errors import InputError
 from alexnet.train import loop
-from alexnet.train.checkpoint import NEWEST, Position, resume, save
-from alexnet.train.dropout import dropout_masks
-from alexnet.train.inputs import Feed, inputs
-from alexnet.train.recipe import groups_of
+from alexnet.train.checkpoint import NEWEST, resume, save
+from alexnet.train.dropout import draw_dropout_masks
+from alexnet.train.inputs import Batch, TrainingSet, load_batches
+from alexnet.train.recipe import group_parameters
+from alexnet.train.state import TrainState
 from images import Images, write_split
 from small_recipe import RECIPE, STD
 
@@ -99,10 +102,13 @@ def net_of(place: RankLayout, dtype: torch.dtype = torch.float32, **shape: Any) 
     return net.to(dtype).to(memory_format=torch.channels_last)
 
 
-def run_of(place: RankLayout, data: Path, dtype: torch.dtype = torch.float32) -> loop._Run:
-    recipe = replace(RECIPE, batch_size=BATCH)
-    feed = Feed.of(Shards(data / "train"), load_moments(data / "moments"), recipe, 0, CPU)
-    return loop._Run.of(net_of(place, dtype), feed)
+def training_set(data: Path, batch_size: int = BATCH) -> TrainingSet:
+    recipe = replace(RECIPE, batch_size=batch_size)
+    return TrainingSet.load(Shards(data / "train"), load_moments(data / "moments"), recipe, 0, CPU)
+
+
+def start_of(place: RankLayout, dtype: torch.dtype = torch.float32) -> TrainState:
+    return TrainState.start(net_of(place, dtype), RECIPE.schedule)
 
 
 def off(found: Tensors, wanted: Tensors) -> float:
@@ -160,7 +166,7 @@ def photos(count: int) -> Tensor:
 
 
 def masks_of(net: AlexNet, images: int) -> tuple[Tensor, Tensor]:
-    return dropout_masks(0, 0, slice(0, images), net.place.own(net.neurons), 0.5, CPU)
+    return draw_dropout_masks(0, 0, slice(0, images), net.place.own(net.neurons), 0.5, CPU)
 
 
 def outputs_of(net: AlexNet, x: Tensor) -> Tensors:
@@ -273,17 +279,25 @@ def ten_steps(
     place: RankLayout, data: Path, dtype: torch.dtype
 ) -> tuple[Tensors, Tensors, list[float]]:
     """Weights here, weights and velocities of the whole net, the losses: an epoch and a half."""
-    run, losses = run_of(place, data, dtype), []
-    groups = groups_of(run.net, run.recipe, 0, 0.003)
+    state, losses = start_of(place, dtype), []
     for epoch in range(2):
-        batches = inputs(run.feed, epoch, 0, place)
-        for images, (x, labels) in zip([3] * 6 + [2], batches, strict=True):
-            if (step := len(losses)) < 10:
-                loss = loop._step(run, groups, x.to(dtype), labels, images, step)
-                losses.append(float(loss))
-    weights = {name: weight.detach() for name, weight in run.net.state_dict().items()}
-    moving = {f"velocity.{name}": velocity for name, velocity in run.velocities.items()}
-    return weights, gather_rows(weights | moving, place), losses
+        batches = load_batches(training_set(data), epoch, 0, place)
+        losses += take_steps(state, islice(batches, 10 - len(losses)), dtype)
+    weights = {name: weight.detach() for name, weight in state.net.state_dict().items()}
+    return weights, gather_rows(state.tensors(), place), losses
+
+
+def take_steps(
+    state: TrainState, batches: Iterable[Batch], dtype: torch.dtype = torch.float32
+) -> list[float]:
+    """Train on these batches at lr 0.003; return the losses."""
+    groups, losses = group_parameters(state.net, RECIPE, 0, 0.003), []
+    for x, labels, images in batches:
+        batch = Batch(x.to(dtype), labels, images)
+        loss = loop.train_step(state, groups, batch, 0, pick_autocast("fp32", CPU))
+        state.advance(loss * images)
+        losses.append(float(loss))
+    return losses
 
 
 def turned(found: Tensors, wanted: Tensors) -> float:
@@ -336,32 +350,31 @@ def alone(data: Path) -> Steps:
 @pytest.mark.parametrize("parts", [2, 3, 4])
 def test_a_batch_is_the_same_however_many_share_it(data: Path, parts: int) -> None:
     """Images, crops, reflections, colours and labels, the last and smaller batch too."""
-    feed = run_of(SINGLE_PROCESS, data).feed
+    whole_set = training_set(data)
     places = [RankLayout(part=part, parts=parts) for part in range(parts)]
-    shared = [inputs(feed, 1, 0, place) for place in places]
-    for (x, labels), *each in zip(inputs(feed, 1, 0), *shared, strict=True):
-        assert torch.equal(torch.cat([images for images, _ in each]), x)
-        assert torch.equal(torch.cat([some for _, some in each]), labels)
-        assert max(len(some) for _, some in each) - min(len(some) for _, some in each) <= 1
+    shared = [load_batches(whole_set, 1, 0, place) for place in places]
+    for batch, *shares in zip(load_batches(whole_set, 1), *shared, strict=True):
+        assert torch.equal(torch.cat([share.x for share in shares]), batch.x)
+        assert torch.equal(torch.cat([share.labels for share in shares]), batch.labels)
+        assert {share.images for share in shares} == {batch.images} == {len(batch.x)}
+        counts = [len(share.x) for share in shares]
+        assert max(counts) - min(counts) <= 1
 
 
 def test_dropout_is_the_same_wherever_a_neuron_is() -> None:
-    whole = dropout_masks(3, 5, slice(0, 7), slice(0, 255), 0.5, CPU)
+    whole = draw_dropout_masks(3, 5, slice(0, 7), slice(0, 255), 0.5, CPU)
     for layer, mask in enumerate(whole):
         for rows, columns in ((slice(2, 6), slice(0, 128)), (slice(0, 7), slice(130, 255))):
-            part = dropout_masks(3, 5, rows, columns, 0.5, CPU)[layer]
+            part = draw_dropout_masks(3, 5, rows, columns, 0.5, CPU)[layer]
             assert torch.equal(part, mask[rows, columns])
 
 
 def lonely_steps(place: RankLayout, data: Path) -> tuple[Tensors, list[float]]:
     """Batches of 19 and of 1 image: one part has none of the last."""
-    run, losses = run_of(place, data), []
-    recipe = replace(run.recipe, batch_size=19)
-    run = replace(run, feed=replace(run.feed, recipe=recipe))
-    groups = groups_of(run.net, recipe, 0, 0.003)
-    for images, (x, labels) in zip((19, 1), inputs(run.feed, 0, 0, place), strict=True):
-        losses.append(float(loop._step(run, groups, x, labels, images, len(losses))))
-    return gather_rows(run.net.state_dict(), place), losses
+    state = start_of(place)
+    losses = take_steps(state, load_batches(training_set(data, 19), 0, 0, place))
+    assert len(losses) == 2
+    return gather_rows(state.net.state_dict(), place), losses
 
 
 def test_a_part_without_images(ranks: Ranks, data: Path) -> None:
@@ -375,7 +388,7 @@ def test_a_part_without_images(ranks: Ranks, data: Path) -> None:
 def errors_of(place: RankLayout, data: Path) -> dict[str, float]:
     mean = torch.from_numpy(load_moments(data / "moments").mean_image)
     batch = 6  # four batches of the 20 images
-    return centre_errors(net_of(place), Shards(data / "train"), mean, batch)
+    return evaluate_centre_view(net_of(place), Shards(data / "train"), mean, batch)
 
 
 def test_validation_is_the_same_on_all_ranks(ranks: Ranks, data: Path) -> None:
@@ -425,10 +438,8 @@ def trained(place: RankLayout, data: Path, folder: Path, epochs: int) -> Tensors
     return gather_rows(net.state_dict(), place)
 
 
-def saved_again(place: RankLayout, data: Path, folder: Path, to: Path) -> None:
-    run = run_of(place, data)
-    how = run.net, run.velocities, run.loss
-    save(to, *how, resume(folder, *how, Position(0, 0, 0, RECIPE.schedule, [])))
+def saved_again(place: RankLayout, folder: Path, to: Path) -> None:
+    save(to, resume(folder, start_of(place)))
 
 
 @pytest.fixture(scope="module")
@@ -451,7 +462,7 @@ def test_a_checkpoint_is_the_whole_nets(
     folder, _ = straight
     again = tmp_path / folder.name  # a checkpoint tells of which run it is
     again.mkdir()
-    ranks(count, towers, saved_again, data, folder, again)
+    ranks(count, towers, saved_again, folder, again)
     assert (again / NEWEST).read_bytes() == (folder / NEWEST).read_bytes()
 
 

@@ -38,7 +38,7 @@ from alexnet.model.model_file import MODEL
 from alexnet.model.weights import load_model
 from alexnet.resize.shard_writer import write_manifest, write_shard
 from alexnet.runtime.errors import InputError
-from alexnet.train.checkpoint import BEFORE, NEWEST
+from alexnet.train.checkpoint import NEWEST, PREVIOUS
 from images import write_split
 from mutations import WIDE, mutated, mutated_value
 from small_run import CHECKPOINTS
@@ -579,14 +579,14 @@ def test_of_a_forged_checkpoint_nothing_is_taken(
     run: Path, copy: Path, edit: Callable[[dict[str, Any]], Any]
 ) -> None:
     """Not its weights either: a run goes on from the one before, or begins, as if it had none."""
-    newest, before = (copy / CHECKPOINTS / name for name in (NEWEST, BEFORE))
+    newest, before = (copy / CHECKPOINTS / name for name in (NEWEST, PREVIOUS))
     tensors, state = weights.load(newest)
     edit(state)
     weights.save(newest, tensors, state)
     before.unlink()
     shutil.copy(newest, before)
     going, said = small_run.resumed(copy)
-    assert len(re.findall("going on from the one before", said)) == 2
+    assert len(re.findall("falling back to the previous checkpoint", said)) == 2
     assert not newest.exists()
     assert going == small_run.resumed(copy)[0]  # the start: nothing is left to go on from
 

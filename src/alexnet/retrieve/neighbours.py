@@ -14,10 +14,10 @@ from torch import Tensor
 
 from alexnet.dataset.manifest import Integers
 from alexnet.dataset.shards import Shards
-from alexnet.inference.ten_views import CENTRE_VIEW, centre_view
-from alexnet.input.augment import views_of
-from alexnet.input.epoch import batch_parts
-from alexnet.input.loader import moved, squares
+from alexnet.inference.ten_views import crop_centre_view
+from alexnet.input.augment import centre_crop
+from alexnet.input.epoch import split_batches
+from alexnet.input.loader import load_images, move_batches
 from alexnet.model.alexnet import AlexNet
 from alexnet.runtime.files import write_atomically
 from alexnet.runtime.progress import progress
@@ -115,17 +115,15 @@ def _seen(
 ) -> Iterator[tuple[Tensor, Tensor, slice]]:
     """Of each batch the centre crops (n, 224 · 224 · 3) uint8, and what the net makes of them.
 
-    The crops are good until the next batch but one, as those of `batches.crops`.
+    The crops are good until the next batch but one, as those of `loader.load_crops`.
     """
     net.eval()
-    top, left = views_of(net.crop)[CENTRE_VIEW]
     with _last_hidden(net) as outputs:
-        parts = batch_parts(len(records), BATCH)
+        parts = split_batches(len(records), BATCH)
         pin = mean.device.type == "cuda"
-        for there, part in moved(squares(shards, records, parts, pin), mean.device):
-            net(centre_view(there, mean, net.crop))
-            crops = there[:, top : top + net.crop, left : left + net.crop]
-            yield crops.flatten(1), net.active(outputs.pop()).float(), part
+        for there, part in move_batches(load_images(shards, records, parts, pin), mean.device):
+            net(crop_centre_view(there, mean, net.crop))
+            yield centre_crop(there, net.crop).flatten(1), net.active(outputs.pop()).float(), part
 
 
 @contextmanager
