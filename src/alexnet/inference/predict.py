@@ -25,7 +25,7 @@ PredictBatch = Callable[[Tensor, slice], list[Tensor]]
 
 @dataclass(frozen=True)
 class Predictions:
-    """Predictions for each image of a split, in the order of the records.
+    """Predictions for the images of a split, in record order.
 
     records, labels (n,) int64. top (n, 5) int64, top_probabilities (n, 5) float32: the most
     probable labels by the mean softmax output of ten views. centre_top (n, 5) int64: by the centre
@@ -43,7 +43,7 @@ class Predictions:
 
 @torch.no_grad()
 def predict(net: AlexNet, shards: Shards, mean: Tensor, batch: int = BATCH) -> Predictions:
-    """Predict every image of `shards` by ten views and by the centre view.
+    """Predict every image by ten views and by the centre view.
 
     The result is the same on all ranks and counts each image once. Labels are ranked by the
     float32 probabilities that are kept, so that a reader of the table gets the same counts. Raises
@@ -74,7 +74,7 @@ def predict(net: AlexNet, shards: Shards, mean: Tensor, batch: int = BATCH) -> P
 
 
 def count_errors(predictions: Predictions) -> dict[str, int]:
-    """Count the images whose label is not the most probable, and not in the top five.
+    """Count top-1 and top-5 errors.
 
     Keys: top1_wrong and top5_wrong by ten views, and, if evaluated, center_top1_wrong and
     center_top5_wrong by the centre view.
@@ -92,9 +92,9 @@ def count_errors(predictions: Predictions) -> dict[str, int]:
 def evaluate_centre_view(
     net: AlexNet, shards: Shards, mean: Tensor, batch: int = BATCH
 ) -> dict[str, float]:
-    """Return val_loss, top1_error and top5_error in % on the centre view, for the schedule.
+    """Return loss and errors on the centre view, for the schedule.
 
-    The same bits on all ranks, and in one process.
+    Keys: val_loss, top1_error and top5_error in %. The same bits on all ranks, and in one process.
     """
     labels = record_labels(shards).to(mean.device)
 
@@ -111,7 +111,7 @@ def evaluate_centre_view(
 
 
 def check_labels(shards: Shards, classes: int) -> None:
-    """Raise InputError if a label of `shards` is not among the net's classes."""
+    """Raise InputError if `shards` have a label that the net lacks."""
     if (last := int(shards.labels.max())) >= classes:
         what = f"{shards.folder} has label {last}, but the net has only {classes} classes"
         raise InputError(what, "dvc repro")
@@ -130,11 +130,11 @@ def _predict_split(
     predict_batch: PredictBatch,
     advance: Advance = lambda _: None,
 ) -> list[Tensor]:
-    """Collect the outputs of `predict_batch` in tables with a row for each image, on the device.
+    """Collect the outputs of `predict_batch` in tables, a row for each image.
 
-    It gets images (n, 256, 256, 3) uint8 and their rows. Whole batches are dealt out to the parts
-    in turn, and their tables, zero elsewhere, are added up: no image is padded or seen twice, and
-    each is computed in the same batch as in one process.
+    It gets images (n, 256, 256, 3) uint8 and their rows; all is on the device. Whole batches are
+    dealt out to the parts in turn, and their tables, zero elsewhere, are added up: no image is
+    padded or seen twice, and each is computed in the same batch as in one process.
     """
     net.eval()
     count, done, device = len(shards), 0, mean.device

@@ -14,15 +14,16 @@ CENTRE_VIEW = VIEWS.index("centre")
 
 
 def view_corners(crop: int) -> list[tuple[int, int]]:
-    """Return top and left of each of FIVE_VIEWS in an image of 256×256."""
+    """Return top and left of each of FIVE_VIEWS in 256×256."""
     far, centre = SIDE - crop, centre_offset(crop)
     return [(0, 0), (0, far), (far, 0), (far, far), (centre, centre)]
 
 
 def crop_ten_views(images: Tensor, mean: Tensor, crop: int = 224) -> Tensor:
-    """Cut the ten VIEWS of each image, mean subtracted: (n, 10, 3, 224, 224) float32.
+    """Cut the ten VIEWS of each image, mean subtracted.
 
-    images (n, 256, 256, 3) uint8; mean (256, 256, 3), 0–255. torchvision's `ten_crop` gives the
+    images (n, 256, 256, 3) uint8; mean (256, 256, 3), 0–255 → (n, 10, 3, 224, 224) float32.
+    torchvision's `ten_crop` gives the
     same pixels, but importing torchvision takes 5 CPU-seconds, more than torch itself.
     """
     x = images.float() - mean
@@ -32,15 +33,15 @@ def crop_ten_views(images: Tensor, mean: Tensor, crop: int = 224) -> Tensor:
 
 
 def crop_centre_view(images: Tensor, mean: Tensor, crop: int = 224) -> Tensor:
-    """Cut the centre of each image, mean subtracted: (n, 3, 224, 224) float32."""
+    """Cut the centre view of each image, as crop_ten_views: (n, 3, 224, 224)."""
     return centre_crop(images.float() - mean, crop).permute(0, 3, 1, 2)
 
 
 def predict_views(net: AlexNet, images: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the mean softmax output of ten views, and that of the centre view.
+    """Return class probabilities by ten views, and by the centre view.
 
     images (n, 256, 256, 3) uint8; mean (256, 256, 3), 0–255 → two tensors (n, classes) float64.
-    Probabilities are averaged, as in the paper, never logits.
+    The softmax outputs of the ten views are averaged, as in the paper, not their logits.
     """
     logits = net(crop_ten_views(images, mean, net.crop).flatten(0, 1)).double()
     views = F.softmax(logits, dim=1).view(len(images), len(VIEWS), net.classes)

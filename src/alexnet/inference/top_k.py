@@ -25,5 +25,8 @@ def rank_labels(probabilities: Tensor, k: int = TOP_K) -> tuple[Tensor, Tensor]:
 
 
 def is_error(top: Tensor, labels: Tensor, k: int) -> Tensor:
-    """Return whether each label (n,) is missing from the first k columns of top (n, 5): bool."""
+    """Return whether each label is missing from its top k: (n,) bool.
+
+    top (n, 5), as from rank_labels; labels (n,).
+    """
     return (top[:, :k] != labels[:, None]).all(dim=1)

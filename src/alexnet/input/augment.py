@@ -44,7 +44,7 @@ class AugmentSettings:
 
 @dataclass(frozen=True)
 class EpochPlan:
-    """The random choices of an epoch, for each image in the order of use.
+    """The random choices for each image of an epoch, in order of use.
 
     order (n,) int64: indices into the records of the split; tops, lefts (n,) int64: corners of the
     crops, 0 … crop_offsets − 1; mirrored (n,) bool; alphas (n, 3) float64.
@@ -87,7 +87,10 @@ def augment(crops: Tensor, means: Tensor, mirrored: Tensor, shifts: Tensor) -> T
 
 
 def reflect(x: Tensor, mirrored: Tensor) -> Tensor:
-    """Reflect the images of x (n, H, W, 3) where `mirrored` (n,) is true; on a CPU in place."""
+    """Reflect the images that `mirrored` marks; on a CPU in place.
+
+    x (n, H, W, 3), mirrored (n,) bool.
+    """
     if x.device.type != "cpu":
         return torch.where(mirrored[:, None, None, None], x.flip(2), x)
     for n in mirrored.nonzero().flatten().tolist():  # one image at a time stays in the cache
@@ -98,20 +101,20 @@ def reflect(x: Tensor, mirrored: Tensor) -> Tensor:
 def compute_colour_shifts(
     alphas: Tensor, eigenvalues: Tensor, eigenvectors: Tensor, colour_scale: str
 ) -> Tensor:
-    """Return what is added to every pixel of each image: (n, 3) RGB, 0–255 units.
+    """Return the colour added to every pixel of each image.
 
-    [p1 p2 p3][α1 s1, α2 s2, α3 s3]ᵀ, with eigenvectors p as rows. `colour_scale`
-    "sqrt_eigenvalue": s = √λ, as in the 2012 code; "eigenvalue": s = λ, as the paper is worded,
-    which shifts 0–255 pixels by about ±1500 along p1.
+    (n, 3) RGB, 0–255 units: [p1 p2 p3][α1 s1, α2 s2, α3 s3]ᵀ, with eigenvectors p as rows.
+    `colour_scale` "sqrt_eigenvalue": s = √λ, as in the 2012 code; "eigenvalue": s = λ, as the paper
+    is worded, which shifts 0–255 pixels by about ±1500 along p1.
     """
     scale = eigenvalues.sqrt() if colour_scale == "sqrt_eigenvalue" else eigenvalues
     return (alphas * scale) @ eigenvectors
 
 
 def crop_mean_image(mean: Tensor, tops: Tensor, lefts: Tensor, crop: int) -> Tensor:
-    """Cut the patch of the mean image (256, 256, 3) under each crop: (n, 224, 224, 3).
+    """Cut the patch of the mean image under each crop.
 
-    Gathers whole rows, which is faster than single pixels.
+    mean (256, 256, 3) → (n, 224, 224, 3). Gathers whole rows, which is faster than single pixels.
     """
     windows = mean.reshape(SIDE, SIDE * 3).unfold(1, crop * 3, 3)  # (256, 33, 672), a view
     rows = tops[:, None] + torch.arange(crop, device=mean.device)
@@ -124,6 +127,6 @@ def centre_offset(crop: int) -> int:
 
 
 def centre_crop(x: Tensor, crop: int) -> Tensor:
-    """Cut the centre of x (…, 256, 256, 3): a view, (…, 224, 224, 3)."""
+    """Return the centre of x as a view: (…, 256, 256, 3) → (…, 224, 224, 3)."""
     centre = slice(centre_offset(crop), centre_offset(crop) + crop)
     return x[..., centre, centre, :]

@@ -15,7 +15,7 @@ def shuffle_images(seed: int, epoch: int, images: int) -> Tensor:
 def split_batches(
     images: int, size: int, first_batch: int = 0, rank: int = 0, ranks: int = 1
 ) -> list[slice]:
-    """Return the positions in the epoch that one rank loads for each batch.
+    """Return the positions that one rank loads for each batch.
 
     Batch k holds the positions [k·size, (k + 1)·size); the last batch may be smaller. Its shares
     are contiguous, in the order of the ranks, and differ by at most one image; in a batch of fewer

@@ -23,10 +23,11 @@ LoadedBatch = tuple[Tensor, slice]
 def load_crops(
     shards: Shards, plan: EpochPlan, parts: Sequence[slice], crop: int, pin: bool
 ) -> Iterator[LoadedBatch]:
-    """Yield the crops of each part of the epoch, (n, crop, crop, 3) uint8, with that part.
+    """Yield the crops of each part of the epoch, with that part.
 
-    parts: positions in the plan's order. pin: load into pinned memory, for copies to a GPU. A
-    batch stays valid until the next but one is requested. Raises InputError if a record is corrupt.
+    Crops: (n, crop, crop, 3) uint8, valid until the next batch but one is requested. parts:
+    positions in the plan's order. pin: use pinned memory, for copies to a GPU. Raises InputError
+    if a record is corrupt.
     """
     records = shards.records[plan.order.numpy()]
     return _fill_buffers(
@@ -37,18 +38,19 @@ def load_crops(
 def load_images(
     shards: Shards, records: Integers, parts: Sequence[slice], pin: bool = False
 ) -> Iterator[LoadedBatch]:
-    """Yield the whole images of each part of `records`, (n, 256, 256, 3) uint8, with that part.
+    """Yield the whole images of each part of `records`, with that part.
 
-    Otherwise as `load_crops`.
+    Images: (n, 256, 256, 3) uint8. Otherwise as `load_crops`.
     """
     zeros = np.zeros(len(records), np.int64)
     return _fill_buffers(_Crops(shards, records, zeros, zeros, SIDE), parts, pin)
 
 
 def move_batches(batches: Iterator[LoadedBatch], device: torch.device) -> Iterator[LoadedBatch]:
-    """Move the batches to `device`; copies to a GPU overlap its work, on a stream of their own.
+    """Move the batches to `device`; copies to a GPU overlap its work.
 
-    The loader refills a buffer two batches later, so its copy has to be complete by then.
+    The copies have a stream of their own. The loader refills a buffer two batches later, so its
+    copy has to be complete by then.
     """
     if device.type != "cuda":
         yield from batches
@@ -69,7 +71,7 @@ def move_batches(batches: Iterator[LoadedBatch], device: torch.device) -> Iterat
 
 @dataclass(frozen=True)
 class _Crops:
-    """Crops of records, in the order of use: records, tops and lefts (n,) int64; their side."""
+    """Crops in the order of use: records, tops, lefts (n,) int64; their side."""
 
     shards: Shards
     records: Integers
@@ -122,7 +124,7 @@ def _fill_buffers(crops: _Crops, parts: Sequence[slice], pin: bool) -> Iterator[
 
 
 def _allocate(shape: tuple[int, ...], pin: bool) -> Tensor:
-    """Allocate a uint8 buffer; NumPy's memory uses huge pages where available, PyTorch's not."""
+    """Allocate a uint8 buffer, in huge pages where available, which PyTorch does not use."""
     if pin:
         return torch.empty(shape, dtype=torch.uint8, pin_memory=True)
     return torch.from_numpy(np.empty(shape, np.uint8))

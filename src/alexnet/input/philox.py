@@ -17,9 +17,10 @@ LOW = 0xFFFFFFFF
 
 
 def draw_words(seed: int, stream: int, step: int, units: Tensor) -> Tensor:
-    """Return four independent 32-bit numbers for each unit: (n, 4) int64, 0 … 2³² − 1.
+    """Return four independent 32-bit numbers for each unit.
 
-    units: (n,) int64, on the device where the numbers are needed. step: below 2³².
+    (n, 4) int64, 0 … 2³² − 1. units: (n,) int64, on the device where the numbers are needed. step:
+    below 2³².
     """
     constants = (torch.full_like(units, step), torch.full_like(units, stream))
     counter = (units & LOW, units >> 32, *constants)
@@ -27,12 +28,18 @@ def draw_words(seed: int, stream: int, step: int, units: Tensor) -> Tensor:
 
 
 def draw_uniform(seed: int, stream: int, step: int, units: Tensor) -> Tensor:
-    """Return four numbers in (0, 1) for each unit: (n, 4) float64, centres of 2³² equal bins."""
+    """Return four numbers in (0, 1) for each unit.
+
+    (n, 4) float64, the centres of 2³² equal bins.
+    """
     return (draw_words(seed, stream, step, units).double() + 0.5) / 2**32
 
 
 def draw_normal(seed: int, stream: int, step: int, units: Tensor) -> Tensor:
-    """Return four N(0, 1) numbers for each unit: (n, 4) float64, by the Box–Muller transform."""
+    """Return four N(0, 1) numbers for each unit.
+
+    (n, 4) float64, by the Box–Muller transform.
+    """
     u = draw_uniform(seed, stream, step, units)
     radius = torch.sqrt(-2 * torch.log(u[:, :2]))
     angle = 2 * math.pi * u[:, 2:]

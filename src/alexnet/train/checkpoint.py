@@ -40,10 +40,10 @@ def save(folder: Path, state: TrainState) -> None:
 
 
 def resume(folder: Path, state: TrainState) -> TrainState:
-    """Load the newest intact checkpoint of this run; without one, return `state` itself.
+    """Load the newest intact checkpoint of this run.
 
-    Tensors are loaded into those of `state`, each rank its rows. Raises InputError if ranks find
-    different checkpoints.
+    Without one, returns `state` itself. Tensors are loaded into those of `state`, each rank its
+    rows. Raises InputError if ranks find different checkpoints.
     """
     resumed = _load_newest(folder, state)
     if not agreed(resumed.step, state.net.place, state.loss_sum.device):

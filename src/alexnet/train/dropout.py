@@ -9,11 +9,11 @@ from alexnet.input import philox
 def draw_dropout_masks(
     seed: int, step: int, images: slice, neurons: slice, dropout: float, device: torch.device
 ) -> tuple[Tensor, Tensor]:
-    """Return the masks of fc6 and fc7 for one step: 1 keeps an output, 0 drops it.
+    """Return the masks of fc6 and fc7 for one step.
 
-    images: positions in the batch. neurons: those of the layer. Two tensors (images, neurons)
-    float32, whose values depend on seed, step, position and neuron alone. `dropout` is the
-    probability of 0, in the paper 0.5.
+    Two tensors (images, neurons) float32: 1 keeps an output, 0 drops it. `dropout` is the
+    probability of 0, in the paper 0.5. images: positions in the batch; neurons: indices in the
+    layer. Each value depends on seed, step, position and neuron alone.
     """
     rows = torch.arange(images.start, images.stop, device=device)
     quads = torch.arange(neurons.start // 4, -(-neurons.stop // 4), device=device)

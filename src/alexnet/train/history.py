@@ -16,7 +16,7 @@ FLAT = 0.005  # relative distance from ln(classes) within which the loss has not
 
 
 def mean_magnitudes(state: TrainState) -> Row:
-    """Return mean |w| and |Δw| of each layer's weights, as the authors' program printed them."""
+    """Return mean |w| and |Δw| of each layer, as in the 2012 code's log."""
     tensors: dict[str, Tensor] = {}
     for layer, module in layers_of(state.net).items():
         tensors[f"w_{layer}"] = module.weight.detach()
@@ -37,7 +37,10 @@ def format_row(row: Row, epochs: int) -> str:
 
 
 def flat_loss_warning(row: Row, classes: int) -> str | None:
-    """Return a warning if the loss is still that of a guess after the second epoch or later."""
+    """Return a warning if the loss has not begun to fall.
+
+    None in the first epoch, and if the loss differs from that of guessing.
+    """
     guess = math.log(classes)
     if row["epoch"] == 1 or abs(row["train_loss"] / guess - 1) >= FLAT:
         return None

@@ -29,9 +29,10 @@ EXAMPLE_EPOCHS = 4
 
 
 class Batch(NamedTuple):
-    """One rank's part of a batch; `images` is the size of the whole batch.
+    """One rank's part of a batch.
 
-    x (n, 3, 224, 224) float32, 0–255 scale; labels (n,) int64; both on the device.
+    x (n, 3, 224, 224) float32, 0–255 scale; labels (n,) int64; both on the device. images: size of
+    the whole batch.
     """
 
     x: Tensor
@@ -59,7 +60,7 @@ class TrainingSet:
     def load(
         cls, shards: Shards, moments: Moments, recipe: Recipe, seed: int, device: torch.device
     ) -> "TrainingSet":
-        """Move `moments` to the device, and shuffle the labels if `recipe` asks for it."""
+        """Move the mean to `device`; shuffle the labels if the recipe says so."""
         labels = record_labels(shards)
         if recipe.shuffled_labels:
             generator = torch.Generator().manual_seed(seed)
@@ -76,10 +77,11 @@ def load_batches(
     layout: RankLayout = SINGLE_PROCESS,
     throughput: Throughput | None = None,
 ) -> Iterator[Batch]:
-    """Yield the augmented batches of an epoch from `first_batch` on, each rank's part of them.
+    """Yield the augmented batches of an epoch from `first_batch` on.
 
-    Restarts `throughput`, and counts images and waiting time there. The random choices are copied
-    to the device once an epoch: a small copy in each step would wait for that step.
+    Of each batch, only the part of this rank. Restarts `throughput`, and counts images and waiting
+    time there. The random choices are copied to the device once an epoch: a small copy in each step
+    would wait for that step.
     """
     throughput = throughput or Throughput()
     throughput.start_epoch()
@@ -103,10 +105,10 @@ def load_batches(
 
 
 def augmentation_examples(shards: Shards, moments: Moments, recipe: Recipe, seed: int) -> list[Row]:
-    """Return the random choices for the first record in each of the first four epochs.
+    """Return how the first record is augmented in the first four epochs.
 
-    Epochs count from 1; top and left of the crop, its side, 1 if mirrored, and the colour shift
-    added to red, green and blue, in 0–255 units.
+    Even if the recipe has fewer. Keys: epoch, from 1; top, left and crop, the side, in pixels;
+    mirrored, 0 or 1; red, green and blue, the colour shift added, in 0–255 units.
     """
     data = TrainingSet.load(shards, moments, recipe, seed, torch.device("cpu"))
     rows = []
@@ -121,14 +123,14 @@ def augmentation_examples(shards: Shards, moments: Moments, recipe: Recipe, seed
 
 
 def _colour_shifts(data: TrainingSet, plan: EpochPlan, epoch: int) -> Tensor:
-    """Return the colour shifts of an epoch, (n, 3) float32, zero once the recipe ends them."""
+    """Return the colour shifts, (n, 3) float32; zero once the recipe ends them."""
     axes = data.eigenvalues, data.eigenvectors
     shifts = compute_colour_shifts(plan.alphas, *axes, data.recipe.colour_scale).float()
     return shifts if data.recipe.shifts_colours(epoch) else torch.zeros_like(shifts)
 
 
 def _means(data: TrainingSet, tops: Tensor, lefts: Tensor) -> Tensor:
-    """Return the mean image under each crop, or its centre for all, as in the 2012 code."""
+    """Return the mean under each crop, or (2012 code) its centre for all."""
     crop = data.recipe.augmentation.crop
     if data.recipe.mean_under_crop:
         return crop_mean_image(data.mean, tops, lefts, crop)

@@ -39,7 +39,7 @@ def train(
     folder: Path,
     checkpoint_steps: int = 1000,
 ) -> list[Row]:
-    """Train `net` in place, on its device; return a row of history for each epoch.
+    """Train `net` in place, and return a row of history for each epoch.
 
     Saves a checkpoint in `folder` after every epoch, every `checkpoint_steps` steps and on SIGTERM;
     resumes from one if present, on a CPU to the same bytes. All ranks call this at once. Raises
@@ -83,9 +83,9 @@ def train_step(
     seed: int,
     autocast: torch.autocast,
 ) -> Tensor:
-    """Update the weights once, and return the mean loss of the batch before the update.
+    """Update the weights once, and return the loss before the update.
 
-    The loss is that of the whole batch on every rank, float64, on the device.
+    The loss is the mean of the whole batch on every rank, float64, on the device.
     """
     net, layout = state.net, state.net.place
     parameters = dict(net.named_parameters())
@@ -165,7 +165,7 @@ def _finish_epoch(
     throughput: Throughput,
     folder: Path,
 ) -> None:
-    """Evaluate the validation images, print and record a row of history, save a checkpoint."""
+    """Evaluate the validation images, record the epoch, save a checkpoint."""
     throughput.loss = _check_loss(state, data, lr)
     rate = throughput.epoch_rate()
     train_loss = float(state.loss_sum) / len(data.shards)

@@ -64,7 +64,7 @@ class ParameterGroup:
 
 
 def group_parameters(net: AlexNet, recipe: Recipe, epoch: int, lr: float) -> list[ParameterGroup]:
-    """Group the parameters that are trained in `epoch` by learning rate and weight decay.
+    """Group the parameters trained in `epoch` by learning rate and decay.
 
     lr: the rate of this epoch, before the multipliers of layers and biases. Frozen layers are left
     out.

@@ -67,7 +67,7 @@ class Multistep:
 
 @dataclass(frozen=True)
 class Dexp:
-    """Fall to 1 / `span` by equal factors, in `steps` parts of the run, as in cuda-convnet2."""
+    """Fall to 1 / `span` by equal factors in `steps` parts, as in cuda-convnet2."""
 
     span: float
     steps: int

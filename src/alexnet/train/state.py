@@ -13,8 +13,9 @@ Row = dict[str, float]
 
 @dataclass
 class TrainState:
-    """`epoch` whole epochs are done, and `batch` batches of the next; `step` batches in all.
+    """Weights and everything else that training changes.
 
+    `epoch` whole epochs and `batch` batches of the next are done, `step` batches in all.
     velocities: by parameter name. loss_sum: over the images of this epoch so far, float64; it stays
     on the device. history: a row for each epoch done.
     """

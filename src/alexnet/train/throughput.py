@@ -25,12 +25,12 @@ class Throughput:
         self.started, self.waited, self.images = time.monotonic(), 0.0, 0
 
     def status(self) -> str:
-        """Return the loss, if known, and the share of time spent waiting for data."""
+        """Return the loss, if known, and the share of waiting time."""
         loss = "" if self.loss is None else f"loss {self.loss:.3f}, "
         return f"{loss}{self._waiting()}"
 
     def epoch_rate(self) -> str:
-        """Return images per second and the share of time spent waiting for data."""
+        """Return images per second and the share of waiting time."""
         return f"{self.images / self._seconds():,.0f} images/s, {self._waiting()}"
 
     def time_waits(self, batches: Iterator[T]) -> Iterator[T]:
