@@ -1,11 +1,13 @@
 """When the learning rate falls (section 5), and when training ends early.
 
-A schedule is an immutable state: `after` an epoch's validation error returns the next one, `factor`
-is the current learning rate as a multiple of the initial one, `ended` stops training.
+A schedule is immutable. `after(error)` returns the schedule after an epoch with this validation
+error, `factor` is the current learning rate as a multiple of the initial one, and `ended` says
+whether training ends before its last epoch.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Self
 
 from alexnet.runtime.errors import InputError
 
@@ -25,7 +27,7 @@ class Plateau:
     dropped: int = 0
 
     def after(self, error: float) -> "Plateau":
-        """A lower error restarts the wait."""
+        """Restart the wait if the error is the lowest so far, or count the epoch."""
         if error < self.best:
             return replace(self, best=error, waited=0)
         if self.waited + 1 < self.patience:
@@ -44,50 +46,42 @@ class Plateau:
 
 
 @dataclass(frozen=True)
-class Multistep:
+class _ByEpoch:
+    """A schedule that only counts the epochs done, and never ends training early."""
+
+    epoch: int = field(default=0, kw_only=True)
+    ended: ClassVar[bool] = False
+
+    def after(self, error: float) -> Self:
+        """Count the epoch; the error does not matter."""
+        return replace(self, epoch=self.epoch + 1)
+
+
+@dataclass(frozen=True)
+class Multistep(_ByEpoch):
     """Divide by ten after each of `epochs`, as the authors did by hand."""
 
     epochs: Sequence[int]
-    epoch: int = 0
-
-    def after(self, error: float) -> "Multistep":
-        """Count the epoch; the error does not matter."""
-        return replace(self, epoch=self.epoch + 1)
 
     @property
     def factor(self) -> float:
         """A tenth for each of `epochs` that has passed."""
         return 10.0 ** -sum(self.epoch >= end for end in self.epochs)
 
-    @property
-    def ended(self) -> bool:
-        """Never ends early."""
-        return False
-
 
 @dataclass(frozen=True)
-class Dexp:
+class Dexp(_ByEpoch):
     """Fall to 1 / `span` by equal factors in `steps` parts, as in cuda-convnet2."""
 
     span: float
     steps: int
     epochs: int
-    epoch: int = 0
-
-    def after(self, error: float) -> "Dexp":
-        """Count the epoch; the error does not matter."""
-        return replace(self, epoch=self.epoch + 1)
 
     @property
     def factor(self) -> float:
         """From 1 in the first part to 1 / span in the last."""
         part = min(self.epoch * self.steps // self.epochs, self.steps - 1)
         return float(self.span ** (-part / max(self.steps - 1, 1)))
-
-    @property
-    def ended(self) -> bool:
-        """Never ends early."""
-        return False
 
 
 Schedule = Plateau | Multistep | Dexp
