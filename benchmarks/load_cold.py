@@ -17,8 +17,9 @@ import numpy.typing as npt
 import torch
 
 from alexnet.dataset.shards import SIDE, Shards
-from alexnet.input.epoch import AugmentSettings, EpochPlan, batch_parts, plan_epoch
-from alexnet.input.loader import crops
+from alexnet.input.augment import AugmentSettings, EpochPlan, plan_epoch
+from alexnet.input.epoch import split_batches
+from alexnet.input.loader import load_crops
 from alexnet.resize.shard_writer import RECORDS_A_SHARD, write_manifest, write_shard
 from benchmarks import CHECKOUT, ways
 from benchmarks.clock import Costs
@@ -36,7 +37,7 @@ Mode = Callable[[Path, EpochPlan], None]
 def ours(folder: Path, choices: EpochPlan) -> None:
     """The iterator of training in its first epoch."""
     shards = Shards(folder)
-    for _ in crops(shards, choices, batch_parts(len(choices.order), BATCH), CROP, pin=False):
+    for _ in load_crops(shards, choices, split_batches(len(choices.order), BATCH), CROP, pin=False):
         pass
 
 

@@ -19,8 +19,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from alexnet.dataset.shards import SIDE, Shards
-from alexnet.input.epoch import AugmentSettings, EpochPlan, batch_parts, plan_epoch
-from alexnet.input.loader import RING, crops
+from alexnet.input.augment import AugmentSettings, EpochPlan, plan_epoch
+from alexnet.input.epoch import split_batches
+from alexnet.input.loader import BUFFERS, load_crops
 from alexnet.resize.shard_writer import write_manifest, write_shard
 from benchmarks import ways
 
@@ -63,7 +64,7 @@ class Material:
 
     def buffers(self) -> list[Pixels]:
         """As many batches as our iterator reuses."""
-        return [np.ones((BATCH, CROP, CROP, 3), np.uint8) for _ in range(RING)]
+        return [np.ones((BATCH, CROP, CROP, 3), np.uint8) for _ in range(BUFFERS)]
 
 
 # Ours
@@ -74,11 +75,11 @@ def memcpy(material: Material, passes: int) -> Epoch:
     corner = slice(PLACES // 2, PLACES // 2 + CROP)
     ready = np.stack([picture[corner, corner] for picture in material.pictures])
     ring = material.buffers()
-    parts = batch_parts(len(ready), BATCH) * passes
+    parts = split_batches(len(ready), BATCH) * passes
 
     def epoch(_: int) -> None:
         for n, part in enumerate(parts):
-            np.copyto(ring[n % RING][: part.stop - part.start], ready[part])
+            np.copyto(ring[n % BUFFERS][: part.stop - part.start], ready[part])
 
     return epoch
 
@@ -102,8 +103,8 @@ def first_epoch(material: Material, passes: int) -> Epoch:
 
 def _gather(shards: Shards, choices: EpochPlan, ring: list[Pixels]) -> None:
     order, tops, lefts = (each.numpy() for each in (choices.order, choices.tops, choices.lefts))
-    for n, part in enumerate(batch_parts(len(order), BATCH)):
-        into = ring[n % RING][: part.stop - part.start]
+    for n, part in enumerate(split_batches(len(order), BATCH)):
+        into = ring[n % BUFFERS][: part.stop - part.start]
         shards.gather(order[part], tops[part], lefts[part], into)
 
 
@@ -122,7 +123,9 @@ def _iterator(material: Material, passes: int, pixels: str) -> Epoch:
 
     def epoch(number: int) -> None:
         choices = material.choices(number, passes)
-        exhaust(crops(shards, choices, batch_parts(len(choices.order), BATCH), CROP, pin=False))
+        exhaust(
+            load_crops(shards, choices, split_batches(len(choices.order), BATCH), CROP, pin=False)
+        )
 
     return epoch
 

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from alexnet.dataset.shards import SIDE, Pixels, Shards
-from alexnet.input.epoch import AugmentSettings, batch_parts, plan_epoch
-from alexnet.input.loader import crops
+from alexnet.input.augment import AugmentSettings, plan_epoch
+from alexnet.input.epoch import split_batches
+from alexnet.input.loader import load_crops
 from alexnet.resize.shard_writer import RECORDS_A_SHARD, write_manifest, write_shard
 from benchmarks.growth import peak_memory
 
@@ -66,7 +67,9 @@ def begun(folder: Path) -> dict[str, float]:
     choices = plan_epoch(0, 0, images, AugmentSettings())
     marks.append(time.perf_counter())
     peak = peak_memory()
-    batches = crops(shards, choices, batch_parts(images, BATCH), AugmentSettings().crop, pin=False)
+    batches = load_crops(
+        shards, choices, split_batches(images, BATCH), AugmentSettings().crop, pin=False
+    )
     next(batches)
     marks.append(time.perf_counter())
     opening, order, first = np.diff(marks)

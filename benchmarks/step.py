@@ -15,7 +15,7 @@ from alexnet.launch.gpus import pick_device
 from alexnet.model.alexnet import AlexNet
 from alexnet.model.net_config import NetConfig
 from alexnet.runtime.processes import keep_freed_memory
-from alexnet.train.dropout import dropout_masks
+from alexnet.train.dropout import draw_dropout_masks
 from alexnet.train.optimizer import update
 from benchmarks.clock import Costs, cpu_seconds, interleaved
 from benchmarks.table import Goal, Row, absent_rows, installed, ratio_row, show
@@ -86,7 +86,7 @@ def _our_step(
     images, labels = batch
     x = images.contiguous(memory_format=torch.channels_last)
     everywhere = slice(0, len(x)), slice(0, net.config.layer_neurons)
-    masks = dropout_masks(0, 0, *everywhere, net.config.dropout, x.device)
+    masks = draw_dropout_masks(0, 0, *everywhere, net.config.dropout, x.device)
     with precision:
         loss = F.cross_entropy(net(x, masks).float(), labels)
     gradients = list(torch.autograd.grad(loss, weights))

@@ -16,7 +16,7 @@ from alexnet.config.stage import stage
 from alexnet.dataset.index import load_index
 from alexnet.evaluate.predictions import choose_split, write_predictions
 from alexnet.evaluate.result import errors_table, result_of, run_of, write_result
-from alexnet.inference.ten_views import counts_of, predict
+from alexnet.inference.predict import count_errors, predict
 from alexnet.launch.torchrun import Launch, launched
 from alexnet.model.precision import pick_autocast
 from alexnet.model.towers import RankLayout
@@ -43,7 +43,7 @@ def work(data: Path, into: Path, layout: RankLayout, device: torch.device) -> No
         predictions = predict(net.to(device), shards, mean)
     if not layout.is_main:
         return
-    result = result_of(counts_of(predictions), len(shards), run_of(description, split))
+    result = result_of(count_errors(predictions), len(shards), run_of(description, split))
     with replaced(into / "evaluate") as folder:
         write_predictions(folder, predictions, index.splits[split], index.synsets)
         write_result(folder / "result.json", result)

@@ -24,8 +24,10 @@ from alexnet.model.weights import init_from, save_model
 from alexnet.runtime.files import replaced
 from alexnet.runtime.scratch import fingerprint, sources
 from alexnet.runtime.threads import usable_threads
-from alexnet.train.loop import train, write_history
-from alexnet.train.recipe import recipe_of
+from alexnet.train.history import write_csv
+from alexnet.train.inputs import augmentation_examples
+from alexnet.train.loop import train
+from alexnet.train.recipe import make_recipe
 
 SPLITS = [f"shards/{s}/{f}" for s in ("train", "val") for f in ("manifest.json", "labels.npy")]
 MOMENTS = ["moments/mean_image.npy", "moments/moments.json"]
@@ -50,7 +52,7 @@ def work(config: Config, steps: int, layout: RankLayout, device: torch.device) -
     model, numbers = asdict(config.model), asdict(config.recipe)
     std, bias = model.pop("init_std"), model.pop("init_bias")
     net_config = NetConfig.from_mapping({"classes": len(synsets)} | model)
-    recipe = recipe_of(numbers, config.lr, net_config.crop)
+    recipe = make_recipe(numbers, config.lr, net_config.crop)
 
     whole, net = AlexNet(net_config), AlexNet(net_config, layout)
     initialise(whole, config.seed, std, bias)
@@ -75,7 +77,9 @@ def work(config: Config, steps: int, layout: RankLayout, device: torch.device) -
         )
         with replaced(Path(config.into, "train")) as folder:
             save_model(folder, whole, moments, description)
-            write_history(folder / "history.csv", history)
+            write_csv(folder / "history.csv", history)
+            examples = augmentation_examples(shards, moments, recipe, config.seed)
+            write_csv(folder / "augmentation.csv", examples)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from alexnet.config.stage import errors_in_one_line
 from alexnet.evaluate.intervals import bits
 from alexnet.evaluate.result import result_of, write_result
 from alexnet.index.cifar10 import TRAIN, VAL, read_pixels
-from alexnet.inference.top_k import wrong
+from alexnet.inference.top_k import is_error
 from alexnet.launch.gpus import pick_device
 from alexnet.runtime.paths import raw_folder
 from alexnet.runtime.processes import prepare_process
@@ -34,7 +34,7 @@ def main() -> None:
     for n, found in enumerate(epochs(net, train, rates, asked.seed, WEIGHT_DECAY), 1):
         print(f"{asked.normalised}, epoch {n}: training error {100 * found:.1f} %", flush=True)
     top = guesses(net, test, train.mean)
-    missed = {f"top{k}": wrong(top, test.labels, k).cpu().numpy() for k in (1, 5)}
+    missed = {f"top{k}": is_error(top, test.labels, k).cpu().numpy() for k in (1, 5)}
     counts = {f"{name}_wrong": int(which.sum()) for name, which in missed.items()}
     run = {"dataset": "cifar10", "split": "val", "classes": 10, "model": "four_layers"}
     run |= {"recipe": f"{len(rates)} epochs", "seed": asked.seed, "lr": asked.lr}

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from alexnet.index.cifar10 import Pixels
-from alexnet.inference.top_k import likeliest, wrong
+from alexnet.inference.top_k import is_error, rank_labels
 from alexnet.input import philox
 from alexnet.model.precision import pick_autocast
 from alexnet.runtime.progress import progress
@@ -60,7 +60,7 @@ def epochs(
 
 def _order(images: Images, seed: int, epoch: int) -> Tensor:
     units = torch.arange(len(images.labels), device=images.labels.device)
-    return philox.uniform(seed, philox.ORDER, epoch, units)[:, 0].argsort(stable=True)
+    return philox.draw_uniform(seed, philox.ORDER, epoch, units)[:, 0].argsort(stable=True)
 
 
 def _gradients(net: nn.Module, images: Images, batch: Tensor, mean: Tensor) -> list[Tensor]:
@@ -72,7 +72,7 @@ def _gradients(net: nn.Module, images: Images, batch: Tensor, mean: Tensor) -> l
 
 def error(net: nn.Module, images: Images, mean: Tensor) -> float:
     """The share of `images` whose most probable class is not their label."""
-    return float(wrong(guesses(net, images, mean), images.labels, 1).double().mean())
+    return float(is_error(guesses(net, images, mean), images.labels, 1).double().mean())
 
 
 @torch.no_grad()
@@ -82,7 +82,7 @@ def guesses(net: nn.Module, images: Images, mean: Tensor) -> Tensor:
     for part in torch.split(torch.arange(len(images.labels), device=mean.device), 1000):
         with pick_autocast("auto", mean.device):
             logits = net(_inputs(images.pixels[part], mean))
-        found.append(likeliest(logits.float())[0])
+        found.append(rank_labels(logits.float())[0])
     return torch.cat(found)
 
 

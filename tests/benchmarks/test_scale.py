@@ -12,8 +12,9 @@ from benchmarks.scale_tars import BLOCK, headers, tar_bytes, write_tar
 from alexnet.archives.tar import stored_files
 from alexnet.dataset.index import load_index
 from alexnet.dataset.shards import Shards
-from alexnet.input.epoch import AugmentSettings, batch_parts, plan_epoch
-from alexnet.input.loader import crops
+from alexnet.input.augment import AugmentSettings, plan_epoch
+from alexnet.input.epoch import split_batches
+from alexnet.input.loader import load_crops
 
 
 @pytest.mark.parametrize("size", [0, 512, 110_000])
@@ -59,7 +60,7 @@ def test_an_epoch_begins_on_shards_of_which_few_exist(tmp_path: Path) -> None:
     assert len(shards) == images
     assert len(list((tmp_path / "train").glob("*.lmdb"))) < len(shards.manifest["shards"])
     choices = plan_epoch(0, 0, images, AugmentSettings())
-    batches = crops(shards, choices, batch_parts(images, 128), 224, pin=False)
+    batches = load_crops(shards, choices, split_batches(images, 128), 224, pin=False)
     batch, _ = next(batches)
     assert np.asarray(batch).std() > 50  # pixels, and not an empty buffer
     batches.close()  # type: ignore[attr-defined]

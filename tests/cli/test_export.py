@@ -10,7 +10,7 @@ import torch
 
 from alexnet.cli import export as export_module
 from alexnet.cli.export import TOLERANCE, check_needed, export
-from alexnet.inference.ten_views import view_probabilities
+from alexnet.inference.ten_views import predict_views
 from alexnet.model.net_config import SpatialNormConfig
 from alexnet.model.weights import load_model
 from alexnet.runtime.errors import InputError
@@ -42,7 +42,7 @@ def test_a_graph_computes_what_the_net_does(
         noise = draw.integers(-40, 40, (n, 256, 256, 3))
         images = np.clip(moments().mean_image + noise, 0, 255).astype(np.uint8)
         with torch.no_grad():
-            ten, centre = view_probabilities(whole, torch.from_numpy(images), MEAN)
+            ten, centre = predict_views(whole, torch.from_numpy(images), MEAN)
         run = export_module.KINDS[kind][1](path)
         found = run(np.ascontiguousarray(images.transpose(0, 3, 1, 2), np.float32))
         assert found.shape == (n, CLASSES)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from alexnet.cli.photos import Answer, Refused, Rule, answers, photos_in
 from alexnet.dataset.shards import Shards
-from alexnet.inference.ten_views import predict
+from alexnet.inference.predict import predict
 from alexnet.model.alexnet import AlexNet
 from alexnet.model.weights import load_model
 from alexnet.runtime.errors import InputError

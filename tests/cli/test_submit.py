@@ -12,7 +12,7 @@ from PIL import Image
 
 from alexnet.cli.submit import load_voters, write_submission
 from alexnet.dataset.shards import Shards
-from alexnet.inference.ten_views import predict
+from alexnet.inference.predict import predict
 from alexnet.model.alexnet import initialise
 from alexnet.model.net_config import LAYERS
 from alexnet.model.weights import load_model, save_model

@@ -12,8 +12,8 @@ from alexnet.dataset.index import ROW, Synset
 from alexnet.evaluate.ensemble import ensemble
 from alexnet.evaluate.predictions import write_predictions
 from alexnet.evaluate.result import result_of, write_result
-from alexnet.inference.ten_views import Predictions, counts_of
-from alexnet.inference.top_k import likeliest
+from alexnet.inference.predict import Predictions, count_errors
+from alexnet.inference.top_k import rank_labels
 from alexnet.runtime.errors import InputError
 
 IMAGES, CLASSES = 40, 7
@@ -27,13 +27,13 @@ def member(folder: Path, seed: int, images: int = IMAGES, first: int = 0, **run:
     drawn = np.random.default_rng(seed).dirichlet(np.full(CLASSES, 0.3), images)
     table = torch.from_numpy(drawn).float()
     labels = torch.arange(first, first + images) % CLASSES
-    top, values = likeliest(table)
+    top, values = rank_labels(table)
     made = Predictions(torch.arange(images), labels, top, values, top, table)
     told = {"dataset": "folder", "split": "val", "classes": CLASSES, "model": "paper"}
     told |= {"recipe": "paper", "parameters": "0", "seed": seed, "lr": 0.01, **run}
     folder.mkdir()
     write_predictions(folder, made, rows, SYNSETS)
-    write_result(folder / "result.json", result_of(counts_of(made), images, told))
+    write_result(folder / "result.json", result_of(count_errors(made), images, told))
     return folder
 
 
@@ -60,7 +60,7 @@ def test_it_is_the_naive_mean(tmp_path: Path) -> None:
 def test_one_member_counts_as_it_did(tmp_path: Path) -> None:
     folder = member(tmp_path / "a", 5)
     predictions, result = ensemble([folder], "1 CNN")
-    alone = result_of(counts_of(predictions), IMAGES, result["run"])
+    alone = result_of(count_errors(predictions), IMAGES, result["run"])
     told = (folder / "result.json").read_text()
     for name in ("top1_wrong", "top5_wrong"):
         assert f'"{name}": {alone[name]},' in told

@@ -10,7 +10,7 @@ import torch
 from alexnet.dataset.index import ROW, Synset
 from alexnet.evaluate.intervals import bits, difference_interval, read_wrong, unpacked
 from alexnet.evaluate.predictions import write_predictions
-from alexnet.inference.ten_views import Predictions
+from alexnet.inference.predict import Predictions
 from alexnet.runtime.errors import InputError
 
 

@@ -10,8 +10,8 @@ import torch
 
 from alexnet.dataset.index import ROW, Index, Rows, Synset
 from alexnet.evaluate.predictions import choose_split, write_predictions
-from alexnet.inference.ten_views import Predictions
-from alexnet.inference.top_k import likeliest
+from alexnet.inference.predict import Predictions
+from alexnet.inference.top_k import rank_labels
 from alexnet.runtime.errors import InputError
 from images import files_end_at, random_images, write_split
 from small_model import small_description
@@ -29,7 +29,7 @@ def rows() -> Rows:
 
 def predictions(records: list[int], classes: int = 7) -> Predictions:
     told = torch.rand(len(records), classes)
-    likely = likeliest(told)
+    likely = rank_labels(told)
     labels = torch.arange(len(records))
     return Predictions(torch.tensor(records), labels, *likely, likely[0], told)
 

@@ -1,4 +1,4 @@
-"""One image from its record to the network's input, against ten lines of plain numpy."""
+"""One image from its record to the network input, compared with plain NumPy."""
 
 from pathlib import Path
 
@@ -7,37 +7,36 @@ import torch
 
 from alexnet.dataset.moments import load_moments
 from alexnet.dataset.shards import Shards
-from alexnet.input.epoch import plan_epoch
+from alexnet.input.augment import plan_epoch
 from alexnet.moments.pca import save_moments
 from alexnet.moments.sums import sums_of
-from alexnet.train.inputs import Feed, inputs
+from alexnet.train.inputs import TrainingSet, load_batches
 from images import Images
 from small_recipe import RECIPE
 
-SEED, EPOCH, PLACE = 3, 1, 5
+SEED, EPOCH, POSITION = 3, 1, 5
 
 
-def test_one_image_from_record_to_network_input(
+def test_network_input_equals_its_definition_in_numpy(
     split: Shards, images: Images, tmp_path: Path
 ) -> None:
     save_moments(tmp_path, sums_of(images))
-    moments = load_moments(tmp_path)
-    feed = Feed.of(split, moments, RECIPE, SEED, torch.device("cpu"))
-    batches = [(x.clone(), labels.clone()) for x, labels in inputs(feed, EPOCH, 0)]
-    x = torch.cat([x for x, _ in batches])[PLACE].numpy()
-    label = int(torch.cat([labels for _, labels in batches])[PLACE])
+    data = TrainingSet.load(split, load_moments(tmp_path), RECIPE, SEED, torch.device("cpu"))
+    batches = list(load_batches(data, EPOCH))
+    x = torch.cat([batch.x for batch in batches])[POSITION].numpy()
+    label = int(torch.cat([batch.labels for batch in batches])[POSITION])
 
-    choices = plan_epoch(SEED, EPOCH, len(split), RECIPE.augmentation)
-    record, top, left = (int(c[PLACE]) for c in (choices.order, choices.tops, choices.lefts))
+    plan = plan_epoch(SEED, EPOCH, len(split), RECIPE.augmentation)
+    record, top, left = (int(c[POSITION]) for c in (plan.order, plan.tops, plan.lefts))
     crop = images[record][top : top + 224, left : left + 224].astype(np.float64)
     mean = np.stack(images).mean(axis=0)[top : top + 224, left : left + 224]
-    centred = (crop - mean)[:, ::-1] if choices.mirrored[PLACE] else crop - mean
+    centred = (crop - mean)[:, ::-1] if plan.mirrored[POSITION] else crop - mean
     pixels = np.stack(images).reshape(-1, 3)
     eigenvalues, eigenvectors = np.linalg.eigh(np.cov(pixels.T, bias=True))
     p = eigenvectors[:, ::-1] * np.sign(eigenvectors[:, ::-1].sum(axis=0))
-    shift = p @ (choices.alphas[PLACE].numpy() * np.sqrt(eigenvalues[::-1]))
+    shift = p @ (plan.alphas[POSITION].numpy() * np.sqrt(eigenvalues[::-1]))
     expected = (centred + shift).transpose(2, 0, 1)
 
     np.testing.assert_allclose(x, expected, atol=1e-3)
     assert label == record % 5
-    assert 0 < int(choices.mirrored.sum()) < len(split), "both reflected and plain images are met"
+    assert 0 < int(plan.mirrored.sum()) < len(split), "the epoch has reflected and plain images"

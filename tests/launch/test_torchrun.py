@@ -18,7 +18,7 @@ import torch
 from alexnet.dataset.index import ROW, Index, Synset, save_index
 from alexnet.dataset.shards import Shards
 from alexnet.evaluate.result import read_result
-from alexnet.inference.ten_views import counts_of, predict
+from alexnet.inference.predict import count_errors, predict
 from alexnet.launch import torchrun
 from alexnet.launch.gpus import pick_device
 from alexnet.launch.torchrun import Launch, launched
@@ -223,7 +223,7 @@ def test_evaluation_in_two_processes_is_that_of_one(straight: Stage) -> None:
     torch.testing.assert_close(table, alone.probabilities, rtol=1e-3, atol=1e-6)
     result = read_result(straight.folder / "metrics.json")
     assert result == read_result(data / "evaluate/result.json")
-    assert {name: result[name] for name in counts_of(alone)} == counts_of(alone)
+    assert {name: result[name] for name in count_errors(alone)} == count_errors(alone)
     assert result["run"]["dataset"] == "miniature"
     assert len((data / "evaluate/submission.txt").read_text().splitlines()) == 20
 
@@ -239,14 +239,14 @@ def test_a_lost_rank_a_stop_and_another_launcher_end_in_the_same_model(
     os.kill(int(ranks[1]), signal.SIGKILL)
     assert process.stdout
     for line in process.stdout:
-        if "going on after" in line:
+        if "resuming after" in line:
             process.send_signal(signal.SIGTERM)
     assert process.stderr
     wrong = process.stderr.read()
     assert (process.wait(PATIENCE), wrong) == (STOPPED, "")
     code, told, wrong = stage.run("launcher.device=cpu", EPOCHS)
     assert code == 0, wrong
-    assert "train: going on after epoch" in told
+    assert "train: resuming after epoch" in told
     assert_same_model(stage, straight)
 
 
@@ -267,5 +267,5 @@ def test_bad_input_that_all_ranks_meet_is_told_once_and_not_tried_again(stage: S
     code, said, wrong = stage.run(*TWO, "lr=1e9", "launcher.max_restarts=3")
     assert (code, said.count("\n")) == (1, 1)
     assert re.fullmatch(r"train: \d+ threads? \(.+\)\n", said)
-    assert wrong.startswith("error: the loss is no number any more in epoch 1")
+    assert wrong.startswith("error: the loss became NaN or infinite in epoch 1")
     assert wrong.count("\n") == 1

@@ -11,8 +11,8 @@ import yaml
 from torch import Tensor
 
 from alexnet.comparison.paper import TABLES
-from alexnet.inference.ten_views import ten_views
-from alexnet.input.augment import colour_shifts
+from alexnet.inference.ten_views import crop_ten_views
+from alexnet.input.augment import compute_colour_shifts
 from alexnet.model.alexnet import AlexNet, initialise, layers_of
 from alexnet.model.lrn import lrn
 from alexnet.model.net_config import NetConfig
@@ -149,7 +149,7 @@ def test_torch_sgd_follows_another_rule_after_a_drop() -> None:
 def test_ten_views_are_corners_and_centre_then_reflections() -> None:
     images = torch.randint(0, 256, (2, 256, 256, 3), dtype=torch.uint8)
     mean = torch.rand(256, 256, 3) * 255
-    views = ten_views(images, mean)
+    views = crop_ten_views(images, mean)
     offsets = [(0, 0), (0, 32), (32, 0), (32, 32), (16, 16)]
     for image, (n, (top, left)) in itertools.product(range(2), enumerate(offsets)):
         patch = (images[image].float() - mean)[top : top + 224, left : left + 224]
@@ -163,7 +163,7 @@ def test_colour_shifts_are_the_product_of_section_4_1() -> None:
     vectors = torch.linalg.qr(torch.randn(3, 3, dtype=torch.float64))[0]  # row i is p_i
     alphas = torch.randn(5, 3, dtype=torch.float64)
     for scale, s in (("eigenvalue", eigenvalues), ("sqrt_eigenvalue", eigenvalues.sqrt())):
-        shifts = colour_shifts(alphas, eigenvalues, vectors, scale)
+        shifts = compute_colour_shifts(alphas, eigenvalues, vectors, scale)
         for alpha, shift in zip(alphas, shifts, strict=True):
             naive = sum(alpha[i] * s[i] * vectors[i] for i in range(3))
             torch.testing.assert_close(shift, naive)

@@ -1,11 +1,12 @@
 """A net on two or four processes, connected by gloo, is the net in one process."""
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import redirect_stdout
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,10 +21,11 @@ from torch import Tensor
 
 from alexnet.dataset.moments import load_moments
 from alexnet.dataset.shards import Shards
-from alexnet.inference.ten_views import centre_errors, predict
+from alexnet.inference.predict import evaluate_centre_view, predict
 from alexnet.model import alexnet
 from alexnet.model.alexnet import AlexNet, initialise, layers_of
 from alexnet.model.net_config import LAYERS, LrnConfig, NetConfig, SpatialNormConfig
+from alexnet.model.precision import pick_autocast
 from alexnet.model.towers import (
     SINGLE_PROCESS,
     RankLayout,
@@ -36,10 +38,11 @@ from alexnet.moments.pca import save_moments
 from alexnet.moments.sums import sums_of
 from alexnet.runtime.errors import InputError
 from alexnet.train import loop
-from alexnet.train.checkpoint import NEWEST, Position, resume, save
-from alexnet.train.dropout import dropout_masks
-from alexnet.train.inputs import Feed, inputs
-from alexnet.train.recipe import groups_of
+from alexnet.train.checkpoint import NEWEST, resume, save
+from alexnet.train.dropout import draw_dropout_masks
+from alexnet.train.inputs import Batch, TrainingSet, load_batches
+from alexnet.train.recipe import group_parameters
+from alexnet.train.state import TrainState
 from images import Images, write_split
 from small_recipe import RECIPE, STD
 
@@ -101,10 +104,13 @@ def net_of(layout: RankLayout, dtype: torch.dtype = torch.float32, **changes: An
     return net.to(dtype).to(memory_format=torch.channels_last)
 
 
-def run_of(layout: RankLayout, data: Path, dtype: torch.dtype = torch.float32) -> loop._Run:
-    recipe = replace(RECIPE, batch_size=BATCH)
-    feed = Feed.of(Shards(data / "train"), load_moments(data / "moments"), recipe, 0, CPU)
-    return loop._Run.of(net_of(layout, dtype), feed)
+def training_set(data: Path, batch_size: int = BATCH) -> TrainingSet:
+    recipe = replace(RECIPE, batch_size=batch_size)
+    return TrainingSet.load(Shards(data / "train"), load_moments(data / "moments"), recipe, 0, CPU)
+
+
+def start_of(layout: RankLayout, dtype: torch.dtype = torch.float32) -> TrainState:
+    return TrainState.start(net_of(layout, dtype), RECIPE.schedule)
 
 
 def max_error(found: Tensors, wanted: Tensors) -> float:
@@ -166,7 +172,7 @@ def photos(count: int) -> Tensor:
 
 def masks_of(net: AlexNet, images: int) -> tuple[Tensor, Tensor]:
     neurons = net.layout.local_slice(net.config.layer_neurons)
-    return dropout_masks(0, 0, slice(0, images), neurons, 0.5, CPU)
+    return draw_dropout_masks(0, 0, slice(0, images), neurons, 0.5, CPU)
 
 
 def outputs_of(net: AlexNet, x: Tensor) -> Tensors:
@@ -286,17 +292,25 @@ def ten_steps(
 
     Ten steps are an epoch and a half.
     """
-    run, losses = run_of(layout, data, dtype), []
-    groups = groups_of(run.net, run.recipe, 0, 0.003)
+    state, losses = start_of(layout, dtype), []
     for epoch in range(2):
-        batches = inputs(run.feed, epoch, 0, layout)
-        for images, (x, labels) in zip([3] * 6 + [2], batches, strict=True):
-            if (step := len(losses)) < 10:
-                loss = loop._step(run, groups, x.to(dtype), labels, images, step)
-                losses.append(float(loss))
-    weights = {name: weight.detach() for name, weight in run.net.state_dict().items()}
-    moving = {f"velocity.{name}": velocity for name, velocity in run.velocities.items()}
-    return weights, gather_rows(weights | moving, layout), losses
+        batches = load_batches(training_set(data), epoch, 0, layout)
+        losses += take_steps(state, islice(batches, 10 - len(losses)), dtype)
+    weights = {name: weight.detach() for name, weight in state.net.state_dict().items()}
+    return weights, gather_rows(state.tensors(), layout), losses
+
+
+def take_steps(
+    state: TrainState, batches: Iterable[Batch], dtype: torch.dtype = torch.float32
+) -> list[float]:
+    """Train on these batches at lr 0.003; return the losses."""
+    groups, losses = group_parameters(state.net, RECIPE, 0, 0.003), []
+    for x, labels, images in batches:
+        batch = Batch(x.to(dtype), labels, images)
+        loss = loop.train_step(state, groups, batch, 0, pick_autocast("fp32", CPU))
+        state.advance(loss * images)
+        losses.append(float(loss))
+    return losses
 
 
 def relative_distance(found: Tensors, wanted: Tensors) -> float:
@@ -353,33 +367,31 @@ def single(data: Path) -> Steps:
 @pytest.mark.parametrize("replicas", [2, 3, 4])
 def test_a_batch_does_not_depend_on_the_number_of_replicas(data: Path, replicas: int) -> None:
     """Images, crops, reflections, colours and labels are the same, in the last small batch too."""
-    feed = run_of(SINGLE_PROCESS, data).feed
+    whole_set = training_set(data)
     layouts = [RankLayout(replica=n, replicas=replicas) for n in range(replicas)]
-    divided = [inputs(feed, 1, 0, layout) for layout in layouts]
-    for (x, labels), *parts in zip(inputs(feed, 1, 0), *divided, strict=True):
-        assert torch.equal(torch.cat([part_x for part_x, _ in parts]), x)
-        assert torch.equal(torch.cat([part_labels for _, part_labels in parts]), labels)
-        sizes = [len(part_labels) for _, part_labels in parts]
+    divided = [load_batches(whole_set, 1, 0, layout) for layout in layouts]
+    for batch, *parts in zip(load_batches(whole_set, 1), *divided, strict=True):
+        assert torch.equal(torch.cat([part.x for part in parts]), batch.x)
+        assert torch.equal(torch.cat([part.labels for part in parts]), batch.labels)
+        assert {part.images for part in parts} == {batch.images} == {len(batch.x)}
+        sizes = [len(part.x) for part in parts]
         assert max(sizes) - min(sizes) <= 1
 
 
 def test_dropout_does_not_depend_on_which_rank_has_a_neuron() -> None:
-    whole = dropout_masks(3, 5, slice(0, 7), slice(0, 255), 0.5, CPU)
+    whole = draw_dropout_masks(3, 5, slice(0, 7), slice(0, 255), 0.5, CPU)
     for layer, mask in enumerate(whole):
         for rows, columns in ((slice(2, 6), slice(0, 128)), (slice(0, 7), slice(130, 255))):
-            part = dropout_masks(3, 5, rows, columns, 0.5, CPU)[layer]
+            part = draw_dropout_masks(3, 5, rows, columns, 0.5, CPU)[layer]
             assert torch.equal(part, mask[rows, columns])
 
 
 def two_steps(layout: RankLayout, data: Path) -> tuple[Tensors, list[float]]:
     """Train on batches of 19 images and 1 image, of which one replica has none."""
-    run, losses = run_of(layout, data), []
-    recipe = replace(run.recipe, batch_size=19)
-    run = replace(run, feed=replace(run.feed, recipe=recipe))
-    groups = groups_of(run.net, recipe, 0, 0.003)
-    for images, (x, labels) in zip((19, 1), inputs(run.feed, 0, 0, layout), strict=True):
-        losses.append(float(loop._step(run, groups, x, labels, images, len(losses))))
-    return gather_rows(run.net.state_dict(), layout), losses
+    state = start_of(layout)
+    losses = take_steps(state, load_batches(training_set(data, 19), 0, 0, layout))
+    assert len(losses) == 2
+    return gather_rows(state.net.state_dict(), layout), losses
 
 
 def test_a_replica_may_have_no_image_of_a_batch(ranks: Ranks, data: Path) -> None:
@@ -393,7 +405,7 @@ def test_a_replica_may_have_no_image_of_a_batch(ranks: Ranks, data: Path) -> Non
 def errors_of(layout: RankLayout, data: Path) -> dict[str, float]:
     mean = torch.from_numpy(load_moments(data / "moments").mean_image)
     batch = 6  # four batches of the 20 images
-    return centre_errors(net_of(layout), Shards(data / "train"), mean, batch)
+    return evaluate_centre_view(net_of(layout), Shards(data / "train"), mean, batch)
 
 
 def test_validation_is_the_same_on_all_ranks(ranks: Ranks, data: Path) -> None:
@@ -443,10 +455,8 @@ def train_epochs(layout: RankLayout, data: Path, folder: Path, epochs: int) -> T
     return gather_rows(net.state_dict(), layout)
 
 
-def resume_and_save(layout: RankLayout, data: Path, folder: Path, to: Path) -> None:
-    run = run_of(layout, data)
-    state = run.net, run.velocities, run.loss
-    save(to, *state, resume(folder, *state, Position(0, 0, 0, RECIPE.schedule, [])))
+def resume_and_save(layout: RankLayout, folder: Path, to: Path) -> None:
+    save(to, resume(folder, start_of(layout)))
 
 
 @pytest.fixture(scope="module")
@@ -469,7 +479,7 @@ def test_a_checkpoint_holds_the_whole_net(
     folder, _ = uninterrupted
     copy = tmp_path / folder.name  # a checkpoint holds the name of its run
     copy.mkdir()
-    ranks(count, towers, resume_and_save, data, folder, copy)
+    ranks(count, towers, resume_and_save, folder, copy)
     assert (copy / NEWEST).read_bytes() == (folder / NEWEST).read_bytes()
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from alexnet.dataset.index import ROW, Index, Synset
 from alexnet.dataset.shards import Shards
-from alexnet.input.epoch import AugmentSettings, plan_epoch
+from alexnet.input.augment import AugmentSettings, plan_epoch
 from alexnet.report import samples
 from alexnet.resize.shard_writer import write_manifest
 from images import random_images, write_split

@@ -27,7 +27,7 @@ import small_run
 from alexnet.cli.checkups import damage_in
 from alexnet.cli.dvc_lock import Output
 from alexnet.runtime.errors import InputError
-from alexnet.train.checkpoint import BEFORE, NEWEST
+from alexnet.train.checkpoint import NEWEST, PREVIOUS
 from faults import BYTES, FORGED, Fault, Scene
 from small_run import CHECKPOINTS, REFUSED
 
@@ -69,7 +69,7 @@ PARTS = {
         (str(CHECKPOINTS),),
         10,
         BYTES,
-        [partial(small_run.loaded, name=name) for name in (NEWEST, BEFORE)],
+        [partial(small_run.loaded, name=name) for name in (NEWEST, PREVIOUS)],
     ),
     "results": Part(
         ("data/evaluate", "data/retrieve", "data/report", "metrics.json"), 5, BYTES, []
@@ -119,7 +119,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     assert not any(value.startswith(REFUSED) for value in loaded.values())
     going = [small_run.resumed(root)[0]]
     shutil.copytree(root, top / "copy")
-    for name in (NEWEST, BEFORE):
+    for name in (NEWEST, PREVIOUS):
         (top / "copy" / CHECKPOINTS / name).unlink()
         going.append(small_run.resumed(top / "copy")[0])
     assert len(set(going)) == 3
@@ -144,7 +144,7 @@ def harmed(seed: int, run: Run, part: Part, root: Path) -> Seen:
     try:
         return looked_at(run, part, root, kind.__name__, touched)
     finally:
-        undo(run, root, touched | {CHECKPOINTS / name for name in (NEWEST, BEFORE)})
+        undo(run, root, touched | {CHECKPOINTS / name for name in (NEWEST, PREVIOUS)})
 
 
 def looked_at(run: Run, part: Part, root: Path, kind: str, touched: set[Path]) -> Seen:
@@ -176,7 +176,9 @@ def go_on(root: Path, seen: Seen) -> None:
         (root / CHECKPOINTS / NEWEST).unlink()
         seen.then, more = small_run.resumed(root)
         said += more
-    seen.told += [line for line in said.splitlines() if "going on from the one before" in line]
+    seen.told += [
+        line for line in said.splitlines() if "falling back to the previous checkpoint" in line
+    ]
 
 
 def is_same(one: Path, two: Path) -> bool:

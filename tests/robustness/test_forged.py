@@ -33,12 +33,12 @@ from alexnet.dataset.index import load_index
 from alexnet.dataset.moments import load_moments
 from alexnet.dataset.shards import Shards
 from alexnet.evaluate.result import run_of
-from alexnet.model import tensor_file
 from alexnet.model.model_file import MODEL
+from alexnet.model.tensor_file import load_tensors, save_tensors
 from alexnet.model.weights import load_model
 from alexnet.resize.shard_writer import write_manifest, write_shard
 from alexnet.runtime.errors import InputError
-from alexnet.train.checkpoint import BEFORE, NEWEST
+from alexnet.train.checkpoint import NEWEST, PREVIOUS
 from images import write_split
 from mutations import WIDE, mutated, mutated_value
 from small_run import CHECKPOINTS
@@ -186,7 +186,7 @@ def save_mean(folder: Path, data: bytes) -> None:
 
 def forge_state(path: Path, chance: Random) -> None:
     """Of a file of tensors what it tells, or a tensor."""
-    tensors, state = tensor_file.load_tensors(path)
+    tensors, state = load_tensors(path)
     if chance.random() < 0.8:
         state = mutated_value(state, chance)
     else:
@@ -195,7 +195,7 @@ def forge_state(path: Path, chance: Random) -> None:
         tensors[name] = chance.choice(others)
         tensors = {name: t for name, t in tensors.items() if chance.random() < 0.99}
     if isinstance(state, dict):
-        tensor_file.save_tensors(path, tensors, state)
+        save_tensors(path, tensors, state)
 
 
 def forge_model(root: Path, chance: Random) -> None:
@@ -579,14 +579,14 @@ def test_of_a_forged_checkpoint_nothing_is_taken(
     run: Path, copy: Path, edit: Callable[[dict[str, Any]], Any]
 ) -> None:
     """Not its weights either: a run goes on from the one before, or begins, as if it had none."""
-    newest, before = (copy / CHECKPOINTS / name for name in (NEWEST, BEFORE))
-    tensors, state = tensor_file.load_tensors(newest)
+    newest, before = (copy / CHECKPOINTS / name for name in (NEWEST, PREVIOUS))
+    tensors, state = load_tensors(newest)
     edit(state)
-    tensor_file.save_tensors(newest, tensors, state)
+    save_tensors(newest, tensors, state)
     before.unlink()
     shutil.copy(newest, before)
     going, said = small_run.resumed(copy)
-    assert len(re.findall("going on from the one before", said)) == 2
+    assert len(re.findall("falling back to the previous checkpoint", said)) == 2
     assert not newest.exists()
     assert going == small_run.resumed(copy)[0]  # the start: nothing is left to go on from
 

@@ -29,7 +29,7 @@ def test_a_queue_that_was_killed_goes_on_when_queued_again(checkout: Checkout) -
     killed = queue(checkout)
     begin(checkout)
     wait_for(lambda: all(f"{name} Running" in queued(checkout) for name in killed))
-    wait_for(lambda: [*checkout.folder.glob(".scratch/train/*/before.safetensors")])
+    wait_for(lambda: [*checkout.folder.glob(".scratch/train/*/previous.safetensors")])
     for number in (signal.SIGSTOP, signal.SIGKILL):  # none lives to see another's end
         for process in processes_in(checkout.folder):
             with suppress(ProcessLookupError):
@@ -42,7 +42,7 @@ def test_a_queue_that_was_killed_goes_on_when_queued_again(checkout: Checkout) -
     begin(checkout)
     wait_for(lambda: all(f"{name} Success" in queued(checkout) for name in again))
     logs = "".join(checkout.run("dvc", "queue", "logs", name) for name in again)
-    assert "train: going on after epoch " in logs
+    assert "train: resuming after epoch " in logs
     wait_for(lambda: len(finished(checkout)) == 2)  # a moment later than the queue says so
     runs = finished(checkout)
     assert {row["lr"] for row in runs} == {"0.005", "0.03"}

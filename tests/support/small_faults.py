@@ -44,8 +44,9 @@ from alexnet.resize import jobs as jobs_module
 from alexnet.resize import shard_writer
 from alexnet.runtime.files import replaced, take_place
 from alexnet.train import checkpoint
-from alexnet.train.loop import write_history
-from alexnet.train.optimizer import Multistep
+from alexnet.train.history import write_csv
+from alexnet.train.schedule import Multistep
+from alexnet.train.state import TrainState
 from small_model import moments, small_description
 from small_python_faults import PythonFaults
 
@@ -217,7 +218,7 @@ def write_model(seed: int) -> Callable[[Path], None]:
     def write(folder: Path) -> None:
         with replaced(folder / "train") as new:
             save_model(new, net, moments(), replace(small_description(), seed=seed))
-            write_history(new / "history.csv", rows)
+            write_csv(new / "history.csv", rows)
 
     return write
 
@@ -227,16 +228,17 @@ def read_model(folder: Path) -> str:
     return digest_of(folder / "train")
 
 
-RUN = "run"  # a checkpoint tells the name of its folder
+RUN = "run"  # a checkpoint holds the name of its folder
 
 
 def write_checkpoint(step: int) -> Callable[[Path], None]:
     net = net_of(step)
     velocities = {name: weight * 2 for name, weight in net.state_dict().items()}
-    at = checkpoint.Position(0, step, step, Multistep([5]), [])
+    loss_sum = torch.tensor(float(step))
 
     def write(folder: Path) -> None:
-        checkpoint.save(folder / RUN, net, velocities, torch.tensor(float(step)), at)
+        state = TrainState(net, Multistep([5]), velocities, loss_sum, batch=step, step=step)
+        checkpoint.save(folder / RUN, state)
 
     return write
 
@@ -248,18 +250,15 @@ def two_checkpoints(folder: Path) -> None:
 
 
 def read_checkpoint(folder: Path) -> str:
-    """Where the next run goes on from, and with what."""
-    net, loss = net_of(9), torch.zeros(())
-    velocities = {name: torch.zeros_like(weight) for name, weight in net.state_dict().items()}
-    start = checkpoint.Position(0, 0, 0, Multistep([5]), [])
+    """Return the step from which the next run resumes; check what it resumes with."""
     with redirect_stdout(None):
-        at = checkpoint.resume(folder / RUN, net, velocities, loss, start)
-    assert float(loss) == at.step
-    wanted = net_of(at.step).state_dict()
-    for name, weight in net.state_dict().items():
+        state = checkpoint.resume(folder / RUN, TrainState.start(net_of(9), Multistep([5])))
+    assert float(state.loss_sum) == state.step
+    wanted = net_of(state.step).state_dict()
+    for name, weight in state.net.state_dict().items():
         assert torch.equal(weight, wanted[name])
-        assert torch.equal(velocities[name], 2 * weight)
-    return f"step {at.step}"
+        assert torch.equal(state.velocities[name], 2 * weight)
+    return f"step {state.step}"
 
 
 def write_metrics(top1: float) -> Callable[[Path], None]:

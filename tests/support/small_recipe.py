@@ -1,9 +1,10 @@
-"""A recipe for a run of a few steps."""
+"""A recipe for a run of a few steps, and a narrow net for it."""
 
-from alexnet.input.epoch import AugmentSettings
-from alexnet.model.net_config import LAYERS
-from alexnet.train.optimizer import Plateau
+from alexnet.input.augment import AugmentSettings
+from alexnet.model.alexnet import AlexNet, initialise
+from alexnet.model.net_config import LAYERS, NetConfig
 from alexnet.train.recipe import Recipe
+from alexnet.train.schedule import Plateau
 
 RECIPE = Recipe(
     lr=0.01,
@@ -25,3 +26,12 @@ RECIPE = Recipe(
     precision="fp32",
 )
 STD = dict.fromkeys(LAYERS, 0.01) | dict.fromkeys(("conv3", "conv4", "conv5"), 0.03)
+
+
+def initialised_net(
+    width_divisor: int = 16, dropout: float = 0.5, std: dict[str, float] = STD, bias: float = 0.1
+) -> AlexNet:
+    """Return a narrow net of five classes with the weights of seed 0."""
+    net = AlexNet(NetConfig(5, width_divisor, dropout=dropout))
+    initialise(net, 0, std, dict.fromkeys(LAYERS, bias))
+    return net

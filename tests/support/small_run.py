@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import io
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +21,8 @@ from alexnet.moments.pca import save_moments
 from alexnet.moments.sums import sums_of
 from alexnet.runtime.errors import InputError
 from alexnet.train import checkpoint
-from alexnet.train.checkpoint import Position
-from alexnet.train.optimizer import Multistep
+from alexnet.train.schedule import Multistep
+from alexnet.train.state import TrainState
 from images import random_images, write_split
 from small_model import STD, small_model
 
@@ -38,7 +37,7 @@ TEXTS = {
     "retrieve/codes.csv": "code,bits,candidates,recall\nitq,64,10,0.5\n",
     "report/index.html": "<!doctype html>\n<p>50 %</p>\n" * 300,
 }
-START = Position(0, 0, 0, Multistep([2]), [])
+SCHEDULE = Multistep([2])
 REFUSED = "refused: "
 
 
@@ -83,8 +82,9 @@ def write_checkpoints(folder: Path, seed: int) -> None:
     for epoch in (1, 2):
         net = small_net(10 * seed + epoch)
         velocities = {name: w.detach() / 10 for name, w in net.named_parameters()}
-        at = Position(epoch, 0, 3 * epoch, START.schedule, [{"epoch": epoch, "lr": 0.01}] * epoch)
-        checkpoint.save(folder, net, velocities, torch.tensor(float(epoch)), at)
+        counters, history = (epoch, 0, 3 * epoch), [{"epoch": epoch, "lr": 0.01}] * epoch
+        loss_sum = torch.tensor(float(epoch))
+        checkpoint.save(folder, TrainState(net, SCHEDULE, velocities, loss_sum, *counters, history))
 
 
 def locked_outputs(root: Path) -> list[Output]:
@@ -148,11 +148,9 @@ def loaded(root: Path, name: str) -> dict[str, str]:
 
 def resumed(root: Path) -> tuple[str, str]:
     """Where a run goes on, with all that it takes up; and what it says."""
-    net, said = small_net(), io.StringIO()
-    velocities = {name: torch.zeros_like(w) for name, w in net.named_parameters()}
-    loss = torch.zeros((), dtype=torch.float64)
+    said, start = io.StringIO(), TrainState.start(small_net(), SCHEDULE)
     with contextlib.redirect_stdout(said):
-        at = checkpoint.resume(root / CHECKPOINTS, net, velocities, loss, START)
-    moving = {f"velocity.{name}": velocity for name, velocity in velocities.items()}
-    whole = net.state_dict() | moving | {"loss": loss}
-    return digest(*of_tensors(whole), repr(asdict(at))), said.getvalue()
+        state = checkpoint.resume(root / CHECKPOINTS, start)
+    whole = state.tensors() | {"loss": state.loss_sum}
+    progress = state.epoch, state.batch, state.step, state.schedule, state.history
+    return digest(*of_tensors(whole), repr(progress)), said.getvalue()

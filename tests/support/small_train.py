@@ -14,7 +14,7 @@ from alexnet.model.alexnet import AlexNet, initialise
 from alexnet.model.net_config import NetConfig
 from alexnet.model.weights import save_model
 from alexnet.train.loop import train
-from alexnet.train.recipe import recipe_of
+from alexnet.train.recipe import make_recipe
 from presets import preset
 from small_model import small_description
 
@@ -28,7 +28,7 @@ def main() -> None:
     config = NetConfig.from_mapping(model | {"classes": 5, "width_divisor": 16})
     net = AlexNet(config)
     initialise(net, 0, std, bias)
-    recipe = replace(recipe_of(numbers, 0.01, 224), epochs=4, batch_size=4, precision="fp32")
+    recipe = replace(make_recipe(numbers, 0.01, 224), epochs=4, batch_size=4, precision="fp32")
     split, moments = Shards(data / "train"), load_moments(data / "moments")
     print("begun", flush=True)
     train(net, split, split, moments, recipe, 0, folder, checkpoint_steps=3)

@@ -1,4 +1,4 @@
-"""Both sides of each row in which the paper and the 2012 code disagree about training."""
+"""Both sides of each difference between the paper and the 2012 code in training."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,72 +7,65 @@ import numpy as np
 import pytest
 import torch
 
-from alexnet.dataset.moments import Moments, load_moments
+from alexnet.dataset.moments import Moments
 from alexnet.dataset.shards import Shards
-from alexnet.input import augment
-from alexnet.input.epoch import AugmentSettings
-from alexnet.model.alexnet import AlexNet, initialise
-from alexnet.model.net_config import LAYERS, NetConfig
-from alexnet.moments.pca import save_moments
-from alexnet.moments.sums import sums_of
+from alexnet.input.augment import AugmentSettings, compute_colour_shifts, plan_epoch
+from alexnet.model.net_config import LAYERS
 from alexnet.runtime.errors import InputError
-from alexnet.train import loop
-from alexnet.train.inputs import Feed, inputs, plan_epoch
-from alexnet.train.optimizer import Dexp, Multistep, Plateau, Schedule, schedule_of
-from alexnet.train.recipe import Recipe, groups_of, recipe_of
+from alexnet.train.inputs import TrainingSet, augmentation_examples, load_batches
+from alexnet.train.loop import train
+from alexnet.train.recipe import Recipe, group_parameters, make_recipe
+from alexnet.train.schedule import Plateau
 from images import Images
 from presets import preset
+from small_recipe import initialised_net
 
 CPU = torch.device("cpu")
 
 
 def preset_recipe(name: str, crop: int = 224) -> Recipe:
-    return recipe_of(preset("recipe", name), 0.01, crop)
-
-
-@pytest.fixture(scope="module")
-def moments(images: Images, tmp_path_factory: pytest.TempPathFactory) -> Moments:
-    folder = tmp_path_factory.mktemp("moments")
-    save_moments(folder, sums_of(images))
-    return load_moments(folder)
+    return make_recipe(preset("recipe", name), 0.01, crop)
 
 
 def first_batch(split: Shards, moments: Moments, recipe: Recipe, epoch: int = 0) -> torch.Tensor:
-    return next(inputs(Feed.of(split, moments, recipe, 0, CPU), epoch, 0))[0]
+    return next(load_batches(TrainingSet.load(split, moments, recipe, 0, CPU), epoch)).x
 
 
-def test_biases_learn_twice_as_fast_and_do_not_decay_in_the_2012_code() -> None:
-    net = AlexNet(NetConfig(5, 16))
-    (one,) = groups_of(net, preset_recipe("paper"), 0, 0.01)
-    assert len(one.names) == 16
-    assert (one.lr, one.weight_decay) == (0.01, 0.0005)
-    weights, biases = groups_of(net, preset_recipe("original"), 0, 0.01)
+def trained_names(recipe: Recipe, epoch: int) -> set[str]:
+    groups = group_parameters(initialised_net(), recipe, epoch, 1.0)
+    return {name for group in groups for name in group.names}
+
+
+def test_paper_trains_weights_and_biases_alike() -> None:
+    (group,) = group_parameters(initialised_net(), preset_recipe("paper"), 0, 0.01)
+    assert len(group.names) == 16
+    assert (group.lr, group.momentum, group.weight_decay) == (0.01, 0.9, 0.0005)
+
+
+def test_2012_code_trains_biases_twice_as_fast_without_decay() -> None:
+    weights, biases = group_parameters(initialised_net(), preset_recipe("original"), 0, 0.01)
     assert {name.partition(".")[2] for name in weights.names} == {"weight"}
     assert {name.partition(".")[2] for name in biases.names} == {"bias"}
     assert (weights.lr, weights.weight_decay) == (0.01, 0.0005)
     assert (biases.lr, biases.weight_decay) == (0.02, 0)
 
 
-def test_conv1_learns_no_more_after_72_epochs_of_the_2012_code() -> None:
-    net = AlexNet(NetConfig(5, 16))
-    for epoch, learns in ((71, True), (72, False)):
-        names = [
-            n
-            for group in groups_of(net, preset_recipe("original"), epoch, 1.0)
-            for n in group.names
-        ]
-        assert ("conv1.weight" in names) is learns
-        assert ("conv1.bias" in names) is learns
-        assert "conv2.weight" in names
+def test_2012_code_freezes_conv1_after_72_epochs() -> None:
+    conv1 = {"conv1.weight", "conv1.bias"}
+    assert trained_names(preset_recipe("original"), 71) >= conv1
+    assert (
+        trained_names(preset_recipe("original"), 71) - trained_names(preset_recipe("original"), 72)
+        == conv1
+    )
 
 
-def test_a_layer_has_its_own_rate() -> None:
+def test_layer_multiplier_scales_the_rate_of_that_layer() -> None:
     recipe = replace(
         preset_recipe("paper"), layer_lr_multiplier={"fc8": 10.0}, frozen_from={"conv1": 0}
     )
     rates = {
         name: group.lr
-        for group in groups_of(AlexNet(NetConfig(5, 16)), recipe, 0, 0.01)
+        for group in group_parameters(initialised_net(), recipe, 0, 0.01)
         for name in group.names
     }
     assert rates["fc8.weight"] == pytest.approx(0.1)
@@ -80,36 +73,33 @@ def test_a_layer_has_its_own_rate() -> None:
     assert "conv1.weight" not in rates
 
 
-def test_a_frozen_layer_stays_as_it_is(tmp_path: Path, split: Shards, moments: Moments) -> None:
-    net = AlexNet(NetConfig(5, 16))
-    initialise(net, 0, dict.fromkeys(LAYERS, 0.03), dict.fromkeys(LAYERS, 0.1))
+def test_frozen_layers_keep_their_weights(tmp_path: Path, split: Shards, moments: Moments) -> None:
+    net = initialised_net(std=dict.fromkeys(LAYERS, 0.03))
     before = {name: weight.clone() for name, weight in net.state_dict().items()}
     recipe = replace(preset_recipe("quick"), epochs=1, frozen_from={"conv1": 0, "fc7": 0})
-    loop.train(net, split, split, moments, recipe, 0, tmp_path)
+    train(net, split, split, moments, recipe, 0, tmp_path)
     same = {name for name, weight in net.state_dict().items() if torch.equal(weight, before[name])}
     assert same == {"conv1.weight", "conv1.bias", "fc7.weight", "fc7.bias"}
 
 
-def test_the_mean_under_the_crop_or_the_centres(split: Shards, moments: Moments) -> None:
-    still = AugmentSettings(reflections=False, alpha_std=0.0)
-    recipe = replace(preset_recipe("paper"), augmentation=still, batch_size=6)
+def test_mean_is_taken_under_the_crop_or_at_the_centre(split: Shards, moments: Moments) -> None:
+    settings = AugmentSettings(reflections=False, alpha_std=0.0)
+    recipe = replace(preset_recipe("paper"), augmentation=settings, batch_size=6)
     under = first_batch(split, moments, recipe)
     centre = first_batch(split, moments, replace(recipe, mean_under_crop=False))
-    choices = plan_epoch(0, 0, len(split), still)
+    plan = plan_epoch(0, 0, len(split), settings)
     for n in range(6):
-        top, left = int(choices.tops[n]), int(choices.lefts[n])
+        top, left = int(plan.tops[n]), int(plan.lefts[n])
         means = [moments.mean_image[y : y + 224, x : x + 224] for y, x in ((top, left), (16, 16))]
         expected = torch.from_numpy(means[0] - means[1]).permute(2, 0, 1)
         torch.testing.assert_close(centre[n] - under[n], expected, rtol=0, atol=1e-3)
 
 
-def test_colours_shift_until_an_epoch_and_are_divided_while_they_do(
-    split: Shards, moments: Moments
-) -> None:
-    quiet = replace(
+def test_input_is_divided_only_while_colours_shift(split: Shards, moments: Moments) -> None:
+    without_shifts = replace(
         preset_recipe("paper"), augmentation=AugmentSettings(alpha_std=0.0), batch_size=4
     )
-    plain = first_batch(split, moments, quiet)
+    plain = first_batch(split, moments, without_shifts)
     original = replace(
         preset_recipe("original"),
         augmentation=AugmentSettings(),
@@ -117,81 +107,87 @@ def test_colours_shift_until_an_epoch_and_are_divided_while_they_do(
         mean_under_crop=True,
     )
     shifted = first_batch(split, moments, original)
-    choices = plan_epoch(0, 0, len(split), AugmentSettings())
-    shifts = augment.colour_shifts(
-        choices.alphas,
+    plan = plan_epoch(0, 0, len(split), AugmentSettings())
+    shifts = compute_colour_shifts(
+        plan.alphas,
         torch.from_numpy(moments.eigenvalues),
         torch.from_numpy(moments.eigenvectors),
         "sqrt_eigenvalue",
     )
     expected = (plain + shifts[:4].float()[:, :, None, None]) / 1.1
     torch.testing.assert_close(shifted, expected, rtol=0, atol=1e-3)
-    late = replace(original, colour_until=1)
-    quiet_late = first_batch(split, moments, quiet, epoch=1)
-    torch.testing.assert_close(first_batch(split, moments, late, epoch=1), quiet_late)
+    ended = replace(original, colour_until=1)
+    torch.testing.assert_close(
+        first_batch(split, moments, ended, epoch=1),
+        first_batch(split, moments, without_shifts, epoch=1),
+    )
 
 
-def test_crops_of_the_text_of_the_code_and_of_caffe() -> None:
+@pytest.mark.parametrize("colour_until", [None, 2])
+def test_augmentation_examples_are_the_choices_of_training(
+    split: Shards, images: Images, moments: Moments, colour_until: int | None
+) -> None:
+    """Undo crop, reflection and shift of the first record: the pixels are those of the image."""
+    recipe = replace(preset_recipe("paper"), colour_until=colour_until, batch_size=len(split))
+    rows = augmentation_examples(split, moments, recipe, seed=0)
+    assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
+    assert list(rows[0]) == ["epoch", "top", "left", "crop", "mirrored", "red", "green", "blue"]
+    assert len({row["mirrored"] for row in rows}) == 2
+    for epoch, row in enumerate(rows):
+        x = first_batch(split, moments, recipe, epoch)
+        n = plan_epoch(0, epoch, len(split), recipe.augmentation).order.tolist().index(0)
+        shift = np.array([row["red"], row["green"], row["blue"]], np.float32)
+        assert bool(shift.any()) is (colour_until is None or epoch < colour_until)
+        centred = x[n].permute(1, 2, 0).numpy() - shift
+        rows_, columns = (slice(int(row[a]), int(row[a] + row["crop"])) for a in ("top", "left"))
+        mean = moments.mean_image[rows_, columns]
+        pixels = (centred[:, ::-1] if row["mirrored"] else centred) + mean
+        np.testing.assert_allclose(pixels, images[0][rows_, columns], atol=1e-3)
+
+
+def test_presets_crop_as_the_paper_the_2012_code_and_caffe() -> None:
     assert preset_recipe("paper").augmentation == AugmentSettings(224, 32, 1)
     assert preset_recipe("original").augmentation == AugmentSettings(224, 33, 32)
-    caffe = preset_recipe("caffe", 227)
-    assert (
-        caffe.augmentation.crop,
-        caffe.augmentation.crop_offsets,
-        caffe.augmentation.alpha_std,
-    ) == (227, 29, 0)
+    caffe = preset_recipe("caffe", crop=227).augmentation
+    assert (caffe.crop, caffe.crop_offsets, caffe.alpha_std) == (227, 29, 0)
 
 
-def factors(schedule: Schedule, epochs: int) -> list[float]:
-    seen = []
-    for _ in range(epochs):
-        seen.append(schedule.factor)
-        schedule = schedule.after(50.0)
-    return seen
-
-
-def test_schedules() -> None:
+def test_presets_have_the_schedules_of_the_paper_and_the_2012_code() -> None:
     assert isinstance(preset_recipe("paper").schedule, Plateau)
-    original = factors(preset_recipe("original").schedule, 91)
-    np.testing.assert_allclose(original, [1] * 24 + [0.1] * 27 + [0.01] * 28 + [0.001] * 12)
-    dexp = factors(Dexp(span=250, steps=4, epochs=8), 8)
-    np.testing.assert_allclose(dexp, np.repeat([1, 250 ** (-1 / 3), 250 ** (-2 / 3), 1 / 250], 2))
-    assert not Multistep((1,)).after(0).after(0).ended
-    assert isinstance(schedule_of(None, None, {"span": 250, "steps": 4}, 90), Dexp)
-    for wrong in ((None, None, None), ({"patience": 1, "drops": 3}, [1], None)):
-        with pytest.raises(InputError, match="no schedule of the rate, or more than one"):
-            schedule_of(*wrong, epochs=90)  # type: ignore[arg-type]
+    schedule, factors = preset_recipe("original").schedule, []
+    for _ in range(91):
+        factors.append(schedule.factor)
+        schedule = schedule.after(50.0)
+    np.testing.assert_allclose(factors, [1] * 24 + [0.1] * 27 + [0.01] * 28 + [0.001] * 12)
 
 
-def test_an_unknown_layer_is_refused() -> None:
+@pytest.mark.parametrize("key", ["frozen_from", "layer_lr_multiplier"])
+def test_unknown_layer_is_rejected(key: str) -> None:
     numbers = preset("recipe", "paper")
-    with pytest.raises(InputError, match="no layer conv9; fix: name one of conv1"):
-        recipe_of(numbers | {"frozen_from": {"conv9": 0}}, 0.01, 224)
+    with pytest.raises(InputError, match=f"recipe.{key} .* layer, conv9; fix: use one of conv1"):
+        make_recipe(numbers | {key: {"conv9": 0}}, 0.01, 224)
 
 
-def test_a_loss_that_stays_flat_is_warned_of(
+def test_flat_loss_prints_a_warning_from_the_second_epoch_on(
     tmp_path: Path, split: Shards, moments: Moments, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With weights of nothing no image reaches the logits."""
-    net = AlexNet(NetConfig(5, 16))
-    initialise(net, 0, dict.fromkeys(LAYERS, 1e-6), dict.fromkeys(LAYERS, 0.0))
+    """With weights near zero the logits do not depend on the images."""
+    net = initialised_net(std=dict.fromkeys(LAYERS, 1e-6), bias=0.0)
     recipe = replace(preset_recipe("quick"), epochs=3, lr=1e-9)
-    loop.train(net, split, split, moments, recipe, 0, tmp_path)
-    said = capsys.readouterr().out
-    assert said.count("warning: the loss") == 2  # after the second epoch, and after the third
-    assert "model=original" in said
+    train(net, split, split, moments, recipe, 0, tmp_path)
+    output = capsys.readouterr().out
+    assert output.count("warning: the loss") == 2
+    assert "model=original" in output
 
 
-def test_the_history_tells_the_size_of_weights_and_steps(
+def test_history_holds_mean_magnitudes_of_weights_and_steps(
     tmp_path: Path, split: Shards, moments: Moments
 ) -> None:
-    net = AlexNet(NetConfig(5, 16))
-    initialise(net, 0, dict.fromkeys(LAYERS, 0.03), dict.fromkeys(LAYERS, 0.1))
+    net = initialised_net(std=dict.fromkeys(LAYERS, 0.03))
     recipe = replace(preset_recipe("quick"), epochs=2)
-    (_, row) = loop.train(net, split, split, moments, recipe, 0, tmp_path)
+    (_, row) = train(net, split, split, moments, recipe, 0, tmp_path)
     for name in ("conv1", "conv5", "fc8"):
-        assert row[f"w_{name}"] == pytest.approx(
-            float(getattr(net, name).weight.detach().abs().mean())
-        )
+        magnitude = float(getattr(net, name).weight.detach().abs().mean())
+        assert row[f"w_{name}"] == pytest.approx(magnitude)
         assert 0 < row[f"dw_{name}"] < row[f"w_{name}"]
     assert (tmp_path / "history.csv").read_text().count("\n") == 3

@@ -18,7 +18,7 @@ from alexnet.archives.reader import check_unchanged
 from alexnet.cli.provenance import Link
 from alexnet.dataset.index import load_index
 from alexnet.dataset.manifest import read_manifest
-from alexnet.inference.top_k import FIVE
+from alexnet.inference.top_k import TOP_K
 from alexnet.runtime.errors import InputError
 
 METRICS = "metrics.json"
@@ -58,7 +58,7 @@ def _counted(root: Path, metric: str) -> Iterator[Link]:
     """The images that predictions.csv has wrong, counted again; it holds the ten views' answers."""
     if metric not in ("top1_error", "top5_error"):
         return
-    path, k = root / "data/evaluate/predictions.csv", 1 if metric == "top1_error" else FIVE
+    path, k = root / "data/evaluate/predictions.csv", 1 if metric == "top1_error" else TOP_K
     try:
         with path.open(newline="") as file:
             rows = list(csv.DictReader(file))

@@ -17,8 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from alexnet.dataset.shards import SIDE
-from alexnet.inference.ten_views import CENTRE_VIEW, view_probabilities
-from alexnet.input.augment import views_of
+from alexnet.inference.ten_views import CENTRE_VIEW, predict_views, view_corners
 from alexnet.model.alexnet import AlexNet
 from alexnet.model.description import ModelDescription
 from alexnet.runtime.errors import InputError
@@ -46,9 +45,9 @@ class Classifier(nn.Module):
         self.register_buffer("mean", mean.permute(2, 0, 1).contiguous())
 
     def forward(self, images: Tensor) -> Tensor:
-        """As evaluation.view_probabilities, of images that are no longer bytes."""
+        """As ten_views.predict_views, of images that are no longer bytes."""
         x, crop = images - self.mean, self.net.config.crop
-        places = views_of(crop) if self.ten_views else [views_of(crop)[CENTRE_VIEW]]
+        places = view_corners(crop) if self.ten_views else [view_corners(crop)[CENTRE_VIEW]]
         views = [x[:, :, top : top + crop, left : left + crop] for top, left in places]
         views += [view.flip(3) for view in views if self.ten_views]
         probabilities = F.softmax(self.net(torch.cat(views)), dim=1)
@@ -92,7 +91,7 @@ def difference(run: Run, net: AlexNet, mean: Tensor, ten_views: bool) -> float:
             run(images.permute(0, 3, 1, 2).float().contiguous().numpy())
         ).double()
         with torch.no_grad():
-            ten, centre = view_probabilities(net, images, mean)
+            ten, centre = predict_views(net, images, mean)
         expected = ten if ten_views else centre
         apart = (found - expected).abs().max().item()
         logs = (found.clamp(LEAST).log() - expected.clamp(LEAST).log()).abs().max().item()

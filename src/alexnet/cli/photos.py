@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from alexnet.dataset.shards import SIDE, Pixels
-from alexnet.inference.ten_views import centre_view, view_probabilities
-from alexnet.inference.top_k import likeliest
+from alexnet.inference.ten_views import crop_centre_view, predict_views
+from alexnet.inference.top_k import rank_labels
 from alexnet.model.alexnet import AlexNet
 from alexnet.resize.decode import MOST_BYTES, UnreadableImageError, square
 from alexnet.runtime.errors import InputError
@@ -123,12 +123,12 @@ def _told(
 ) -> Iterator[tuple[list[int], list[float]]]:
     """Of each image the likeliest labels and their probabilities."""
     if centre:
-        found = F.softmax(net(centre_view(images, mean, net.config.crop)).double(), dim=1)
+        found = F.softmax(net(crop_centre_view(images, mean, net.config.crop)).double(), dim=1)
     else:
-        found, _ = view_probabilities(net, images, mean)
+        found, _ = predict_views(net, images, mean)
     if not bool(found.isfinite().all()):
         raise InputError("the model gives no numbers", "train it anew: dvc repro -f train")
-    labels, probabilities = likeliest(found.float(), top)  # ranked as the evaluation stage does
+    labels, probabilities = rank_labels(found.float(), top)  # ranked as the evaluation stage does
     return zip(labels.tolist(), probabilities.tolist(), strict=True)
 
 

@@ -14,8 +14,8 @@ from alexnet.archives.reader import read_image
 from alexnet.cli.photos import Rule, read_ahead
 from alexnet.dataset.shards import SIDE, Pixels
 from alexnet.index.class_archives import Archives, flat_rows
-from alexnet.inference.ten_views import view_probabilities
-from alexnet.inference.top_k import FIVE, likeliest
+from alexnet.inference.ten_views import predict_views
+from alexnet.inference.top_k import TOP_K, rank_labels
 from alexnet.model.alexnet import AlexNet
 from alexnet.model.description import ModelDescription
 from alexnet.model.precision import pick_autocast
@@ -94,7 +94,7 @@ def _answers(
     voters: Sequence[Voter], some: list[Pixels | str], ids: npt.NDArray[np.integer[Any]]
 ) -> Iterator[list[int]]:
     """Of each image the ids of its five likeliest classes, or zeros."""
-    count = min(FIVE, len(ids))
+    count = min(TOP_K, len(ids))
     seen = [pixels for pixels in some if not isinstance(pixels, str)]
     answers = iter(ids[_ranked(voters, np.array(seen))].tolist() if seen else [])
     for each in some:
@@ -108,6 +108,6 @@ def _ranked(voters: Sequence[Voter], images: Pixels) -> npt.NDArray[np.int64]:
     total = torch.zeros((), dtype=torch.float64, device=device)
     for voter in voters:
         with pick_autocast(voter.description.precision, device):
-            total = total + view_probabilities(voter.net, pixels, voter.mean)[0]
-    labels: npt.NDArray[np.int64] = likeliest((total / len(voters)).float())[0].cpu().numpy()
+            total = total + predict_views(voter.net, pixels, voter.mean)[0]
+    labels: npt.NDArray[np.int64] = rank_labels((total / len(voters)).float())[0].cpu().numpy()
     return labels

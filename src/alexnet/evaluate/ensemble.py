@@ -13,8 +13,8 @@ import torch
 
 from alexnet.evaluate.predictions import CSV, TABLE
 from alexnet.evaluate.result import RUN, Result, read_result, result_of
-from alexnet.inference.ten_views import Predictions, counts_of
-from alexnet.inference.top_k import likeliest
+from alexnet.inference.predict import Predictions, count_errors
+from alexnet.inference.top_k import rank_labels
 from alexnet.runtime.errors import InputError
 
 # numpy reads the header of a table as Python's words: damaged, it may be none
@@ -67,9 +67,9 @@ def ensemble(folders: Sequence[Path], row: str) -> tuple[Predictions, Result]:
         total += member.probabilities
     records, labels = (torch.tensor([image[n] for image in members[0].images]) for n in (0, 2))
     mean = torch.from_numpy(total / len(members)).float()
-    predictions = Predictions(records, labels, *likeliest(mean), None, mean)
+    predictions = Predictions(records, labels, *rank_labels(mean), None, mean)
     runs = [member.result["run"] for member in members]
-    result = result_of(counts_of(predictions), len(labels), _shared(runs))
+    result = result_of(count_errors(predictions), len(labels), _shared(runs))
     return predictions, result | {"row": row, "members": runs}
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from alexnet.dataset.index import Index, Rows, Synset
 from alexnet.dataset.shards import Shards
-from alexnet.inference.ten_views import Predictions
+from alexnet.inference.predict import Predictions
 from alexnet.model.description import ModelDescription
 from alexnet.runtime.errors import InputError
 

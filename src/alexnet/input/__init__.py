@@ -1,1 +1,1 @@
-"""Section 4.1 in training: order, crops, reflections and colour shifts."""
+"""Section 4.1 in training: image order, random crops, reflections and colour shifts."""

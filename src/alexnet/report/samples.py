@@ -14,10 +14,9 @@ from alexnet.figures.augmentation import PATCHES, Places
 from alexnet.figures.neighbours import Neighbour, Query
 from alexnet.figures.predictions import Guess
 from alexnet.figures.style import Floats, Pixels
-from alexnet.input.augment import colour_shifts
-from alexnet.input.epoch import plan_epoch
+from alexnet.input.augment import compute_colour_shifts, plan_epoch
 from alexnet.model.description import ModelDescription
-from alexnet.train.recipe import recipe_of
+from alexnet.train.recipe import make_recipe
 
 PREDICTIONS = 8  # as many as the paper's figure 4 has
 MISTAKES = 8
@@ -113,11 +112,11 @@ def odd_files(splits: Iterable[Shards]) -> list[OddFile]:
 
 def draws(model: ModelDescription, eigenvalues: Floats, eigenvectors: Floats) -> Draws:
     """What training chose for the first image of its first epochs."""
-    recipe = recipe_of(model.recipe, model.lr, model.net.crop)
+    recipe = make_recipe(model.recipe, model.lr, model.net.crop)
     some = [plan_epoch(model.seed, epoch, 1, recipe.augmentation) for epoch in range(PATCHES)]
     tops, lefts = (torch.cat([getattr(c, way) for c in some]).numpy() for way in ("tops", "lefts"))
     axes = torch.tensor(eigenvalues).double(), torch.tensor(eigenvectors).double()
-    shifts = colour_shifts(torch.cat([c.alphas for c in some]), *axes, recipe.colour_scale)
+    shifts = compute_colour_shifts(torch.cat([c.alphas for c in some]), *axes, recipe.colour_scale)
     return Draws(tops, lefts, shifts.numpy(), recipe.augmentation.crop)
 
 

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from alexnet.dataset.manifest import Integers
 from alexnet.dataset.shards import Shards
-from alexnet.inference.ten_views import CENTRE_VIEW, centre_view
-from alexnet.input.augment import views_of
-from alexnet.input.epoch import batch_parts
-from alexnet.input.loader import moved, squares
+from alexnet.inference.ten_views import crop_centre_view
+from alexnet.input.augment import centre_crop
+from alexnet.input.epoch import split_batches
+from alexnet.input.loader import load_images, move_batches
 from alexnet.model.alexnet import AlexNet
 from alexnet.runtime.files import write_atomically
 from alexnet.runtime.progress import progress
@@ -118,18 +118,17 @@ def _features(
     """Yield batches of centre crops, fc7's activations and positions in `records`.
 
     Crops are (n, 224 · 224 · 3) uint8, activations (n, 4096) float32. A batch's crops are
-    overwritten by the batch after the next, as input.loader's are.
+    overwritten by the batch after the next, as those of `load_crops`.
     """
     net.eval()
     crop = net.config.crop
-    top, left = views_of(crop)[CENTRE_VIEW]
     with _fc7_outputs(net) as outputs:
-        parts = batch_parts(len(records), BATCH)
+        parts = split_batches(len(records), BATCH)
         pin = mean.device.type == "cuda"
-        for images, part in moved(squares(shards, records, parts, pin), mean.device):
-            net(centre_view(images, mean, crop))
-            crops = images[:, top : top + crop, left : left + crop]
-            yield crops.flatten(1), net.activation(outputs.pop()).float(), part
+        for images, part in move_batches(load_images(shards, records, parts, pin), mean.device):
+            net(crop_centre_view(images, mean, crop))
+            activations = net.activation(outputs.pop()).float()
+            yield centre_crop(images, crop).flatten(1), activations, part
 
 
 @contextmanager

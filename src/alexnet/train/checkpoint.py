@@ -1,7 +1,7 @@
-"""Where a training run stands, on disk: to be stopped anywhere and gone on with, exactly."""
+"""Checkpoints of a training run: resume it after any interruption, to the same bytes."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,124 +10,100 @@ from torch import Tensor
 
 from alexnet.dataset.checksummed import is_count
 from alexnet.model import tensor_file
-from alexnet.model.alexnet import AlexNet
 from alexnet.model.towers import all_ranks_equal, gather_rows, local_rows
 from alexnet.runtime.errors import InputError
-from alexnet.train.optimizer import Schedule
+from alexnet.train.schedule import Schedule
+from alexnet.train.state import TrainState
 
-NEWEST, BEFORE = "checkpoint.safetensors", "before.safetensors"
-MOVING = {"best", "waited", "dropped", "epoch"}  # of a schedule, with the epochs
+NEWEST, PREVIOUS = "checkpoint.safetensors", "previous.safetensors"
+COUNTERS = ("epoch", "batch", "step")
+SCHEDULE_STATE = {"best", "waited", "dropped", "epoch"}  # the fields of a schedule that change
 
 
-@dataclass(frozen=True)
-class Position:
-    """After `epoch` whole epochs and `batch` batches of the next, `step` in all.
+def save(folder: Path, state: TrainState) -> None:
+    """Write a checkpoint of the whole net, and keep the previous one.
 
-    With the weights, their velocities and the loss added up, all that a run needs.
+    All ranks call this at once; the first one writes.
     """
-
-    epoch: int
-    batch: int
-    step: int
-    schedule: Schedule
-    history: list[dict[str, float]]
-
-    def stepped(self) -> "Position":
-        """One batch further."""
-        return replace(self, batch=self.batch + 1, step=self.step + 1)
-
-    def next_epoch(self, error: float, row: dict[str, float]) -> "Position":
-        """At the beginning of the next epoch, with the validation error and its row of history."""
-        schedule, history = self.schedule.after(error), [*self.history, row]
-        return Position(self.epoch + 1, 0, self.step, schedule, history)
-
-
-def save(
-    folder: Path, net: AlexNet, velocities: dict[str, Tensor], loss: Tensor, at: Position
-) -> None:
-    """Write a checkpoint of the whole net; the one before stays, should this one come to harm.
-
-    Of several ranks all call this at once, and the first writes.
-    """
-    if net.layout.replica:
+    layout = state.net.layout
+    if layout.replica:
         return
-    moving = {f"velocity.{name}": velocity for name, velocity in velocities.items()}
-    whole = gather_rows(net.state_dict() | moving, net.layout)
-    if not net.layout.is_main:
+    tensors = gather_rows(state.tensors(), layout)
+    if not layout.is_main:
         return
     newest = folder / NEWEST
     if newest.exists():
-        newest.replace(folder / BEFORE)
-    tensor_file.save_tensors(newest, whole | {"loss": loss}, asdict(at) | {"run": folder.name})
+        newest.replace(folder / PREVIOUS)
+    progress = {name: getattr(state, name) for name in (*COUNTERS, "history")}
+    progress |= {"schedule": asdict(state.schedule), "run": folder.name}
+    tensor_file.save_tensors(newest, tensors | {"loss": state.loss_sum}, progress)
 
 
-def resume(
-    folder: Path, net: AlexNet, velocities: dict[str, Tensor], loss: Tensor, start: Position
-) -> Position:
-    """Take up the newest checkpoint of this run that can be read; without one, `start`.
+def resume(folder: Path, state: TrainState) -> TrainState:
+    """Load the newest intact checkpoint of this run.
 
-    Of several ranks each takes its part of it. Raises InputError where they do not find the same.
+    Without one, returns `state` itself. Tensors are loaded into those of `state`, each rank its
+    rows. Raises InputError if ranks find different checkpoints.
     """
-    at = _newest(folder, net, velocities, loss, start)
-    if not all_ranks_equal(at.step, net.layout, loss.device):
+    resumed = _load_newest(folder, state)
+    if not all_ranks_equal(resumed.step, state.net.layout, state.loss_sum.device):
         what = f"{folder} is not the same folder for all processes"
         raise InputError(what, "let all nodes share this checkout")
-    return at
+    return resumed
 
 
-def _newest(
-    folder: Path, net: AlexNet, velocities: dict[str, Tensor], loss: Tensor, start: Position
-) -> Position:
-    for path in (folder / NEWEST, folder / BEFORE):
+def _load_newest(folder: Path, state: TrainState) -> TrainState:
+    for path in (folder / NEWEST, folder / PREVIOUS):
         if path.exists():
             try:
-                return _loaded(path, net, velocities, loss, start)
+                return _load(path, state)
             except InputError as error:
-                if net.layout.is_main:  # else the next save would keep it in place of the good one
+                if state.net.layout.is_main:  # or the next save would keep it as the previous one
                     path.unlink()
-                print(f"{error}; going on from the one before, if there is one", flush=True)
-    return start
+                print(f"{error}; falling back to the previous checkpoint, if any", flush=True)
+    return state
 
 
-def _loaded(
-    path: Path, net: AlexNet, velocities: dict[str, Tensor], loss: Tensor, start: Position
-) -> Position:
+def _load(path: Path, state: TrainState) -> TrainState:
     tensors, saved = tensor_file.load_tensors(path)
-    if saved.pop("run", None) != path.parent.name:  # of which the folder's name tells all
-        raise InputError(f"{path} is of another run")
+    if saved.pop("run", None) != path.parent.name:  # the folder's name identifies the run
+        raise InputError(f"{path} is a checkpoint of another run")
     try:
-        at = _position(saved, start.schedule)
-        found = {"loss": tensors.pop("loss"), **local_rows(tensors, net.layout)}
+        progress = _check_progress(saved, state.schedule)
+        found = {"loss": tensors.pop("loss"), **local_rows(tensors, state.net.layout)}
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is no checkpoint of a run: {error!r}") from None
-    own = {f"velocity.{name}": velocity for name, velocity in velocities.items()}
-    own |= {"loss": loss, **net.state_dict()}
-    if _shapes(found) != _shapes(own):  # before the first of them is taken
-        raise InputError(f"{path} is of another net")
+        raise InputError(f"{path} is not a training checkpoint: {error!r}") from None
+    own = state.tensors() | {"loss": state.loss_sum}
+    if _shapes(found) != _shapes(own):  # compare all before loading any
+        raise InputError(f"{path} is a checkpoint of another net")
     with torch.no_grad():
         for name, tensor in own.items():
             tensor.copy_(found[name])
-    print(f"train: going on after epoch {at.epoch}, step {at.step}", flush=True)
-    return at
+    resumed = replace(state, **progress)
+    print(f"train: resuming after epoch {resumed.epoch}, step {resumed.step}", flush=True)
+    return resumed
 
 
-def _position(saved: dict[str, Any], start: Any) -> Position:
-    """What `save` told of it. Raises ValueError or TypeError, or KeyError, where it is no place.
+def _check_progress(saved: Mapping[str, Any], schedule: Schedule) -> dict[str, Any]:
+    """Return counters, schedule and history of a checkpoint, as fields of TrainState.
 
-    What does not move in a schedule is `start`'s own: the folder's name tells that it is.
+    What never changes in a schedule is taken from `schedule`: the folder's name guarantees that it
+    is the same. Raises ValueError, TypeError or KeyError if anything is invalid.
     """
-    told = saved.pop("schedule")
-    moved = {field.name: told[field.name] for field in fields(start) if field.name in MOVING}
-    at = Position(**saved, schedule=replace(start, **moved))
-    counts = [at.epoch, at.batch, at.step, *(n for name, n in moved.items() if name != "best")]
-    if not (all(map(is_count, counts)) and _are_numbers(*moved.values())):
-        raise ValueError("it tells no place")
-    rows = [dict(row) for row in at.history]
-    if len(rows) != at.epoch or any(row.keys() != rows[0].keys() for row in rows):
-        raise ValueError("its history is not that of its epochs")
-    if not all(_are_numbers(*row.values()) for row in rows):
-        raise ValueError("its history is not of numbers")
-    return at
+    if saved.keys() != {*COUNTERS, "schedule", "history"}:
+        raise ValueError("unexpected keys")
+    counters = {name: saved[name] for name in COUNTERS}
+    names = [field.name for field in fields(schedule) if field.name in SCHEDULE_STATE]
+    changed = {name: saved["schedule"][name] for name in names}
+    counts = [*counters.values(), *(n for name, n in changed.items() if name != "best")]
+    if not (all(map(is_count, counts)) and _are_numbers(*changed.values())):
+        raise ValueError("invalid counters")
+    history = [dict(row) for row in saved["history"]]
+    if len(history) != saved["epoch"] or any(row.keys() != history[0].keys() for row in history):
+        raise ValueError("the history does not match the epochs")
+    if not all(_are_numbers(*row.values()) for row in history):
+        raise ValueError("the history holds other values than numbers")
+    return counters | {"schedule": replace(schedule, **changed), "history": history}
 
 
 def _are_numbers(*values: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Masks of dropout (section 4.2)."""
+"""Dropout masks (section 4.2)."""
 
 import torch
 from torch import Tensor
@@ -6,19 +6,20 @@ from torch import Tensor
 from alexnet.input import philox
 
 
-def dropout_masks(
+def draw_dropout_masks(
     seed: int, step: int, images: slice, neurons: slice, dropout: float, device: torch.device
 ) -> tuple[Tensor, Tensor]:
-    """What fc6 and fc7 keep in one step: (images, neurons) float32 of 0 and 1 (section 4.2).
+    """Return the masks of fc6 and fc7 for one step.
 
-    Of the places `images` in the batch and of the layer's `neurons`: wherever they are computed,
-    the same.
+    Two tensors (images, neurons) float32: 1 keeps an output, 0 drops it. `dropout` is the
+    probability of 0, in the paper 0.5. images: positions in the batch; neurons: indices in the
+    layer. Each value depends on seed, step, position and neuron alone.
     """
     rows = torch.arange(images.start, images.stop, device=device)
-    fours = torch.arange(neurons.start // 4, -(-neurons.stop // 4), device=device)
-    units = ((rows[:, None] << 32) + fours).flatten()
-    ours = slice(neurons.start % 4, neurons.start % 4 + neurons.stop - neurons.start)
-    dropped = round(dropout * 2**32)
-    drawn = (philox.words(seed, s, step, units) for s in (philox.DROPOUT6, philox.DROPOUT7))
-    six, seven = ((w >= dropped).view(len(rows), len(fours) * 4)[:, ours].float() for w in drawn)
-    return six, seven
+    quads = torch.arange(neurons.start // 4, -(-neurons.stop // 4), device=device)
+    units = ((rows[:, None] << 32) + quads).flatten()  # one draw gives words for four neurons
+    columns = slice(neurons.start % 4, neurons.start % 4 + neurons.stop - neurons.start)
+    threshold = round(dropout * 2**32)
+    words = (philox.draw_words(seed, s, step, units) for s in (philox.DROPOUT6, philox.DROPOUT7))
+    fc6, fc7 = ((w >= threshold).view(len(rows), 4 * len(quads))[:, columns].float() for w in words)
+    return fc6, fc7

@@ -1,127 +1,137 @@
 """Augmented batches and their labels, for each step of training."""
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from alexnet.dataset.moments import Moments
 from alexnet.dataset.shards import Shards
-from alexnet.inference import ten_views
-from alexnet.input import augment
-from alexnet.input.epoch import batch_parts, plan_epoch
-from alexnet.input.loader import Batch, crops, moved
+from alexnet.inference.predict import record_labels
+from alexnet.input.augment import (
+    EpochPlan,
+    augment,
+    centre_crop,
+    compute_colour_shifts,
+    crop_mean_image,
+    plan_epoch,
+)
+from alexnet.input.epoch import split_batches
+from alexnet.input.loader import load_crops, move_batches
 from alexnet.model.towers import SINGLE_PROCESS, RankLayout
 from alexnet.train.recipe import Recipe
+from alexnet.train.state import Row
+from alexnet.train.throughput import Throughput
+
+EXAMPLE_EPOCHS = 4
 
 
-@dataclass
-class Clock:
-    """One epoch's images done, its start, seconds spent waiting for data, and mean loss so far.
+class Batch(NamedTuple):
+    """One rank's part of a batch.
 
-    loss: None until it was first fetched.
+    x (n, 3, 224, 224) float32, 0–255 scale; labels (n,) int64; both on the device. images: size of
+    the whole batch.
     """
 
-    begun: float = 0.0
-    waited: float = 0.0
-    images: int = 0
-    loss: float | None = None
-
-    def start(self) -> None:
-        """Begin a new epoch."""
-        self.begun, self.waited, self.images = time.monotonic(), 0.0, 0
-
-    def status(self) -> str:
-        """The loss, once it is known, and the share of time spent waiting for data."""
-        loss = "" if self.loss is None else f"loss {self.loss:.3f}, "
-        return f"{loss}{self._waiting()}"
-
-    def epoch_rate(self) -> str:
-        """Images a second and the share of time spent waiting for data, over the epoch so far."""
-        return f"{self.images / self._seconds():,.0f} images/s, {self._waiting()}"
-
-    def _waiting(self) -> str:
-        return f"{self.waited / self._seconds():.0%} waiting for data"
-
-    def _seconds(self) -> float:
-        return max(time.monotonic() - self.begun, 1e-9)
-
-    def time_waits(self, batches: Iterator[Batch]) -> Iterator[Batch]:
-        """Pass `batches` on, adding up how long each was waited for."""
-        while True:
-            before = time.monotonic()
-            batch = next(batches, None)
-            self.waited += time.monotonic() - before
-            if batch is None:
-                return
-            yield batch
+    x: Tensor
+    labels: Tensor
+    images: int
 
 
 @dataclass(frozen=True)
-class Feed:
-    """What stays the same over a run: labels stand in the order of the records."""
+class TrainingSet:
+    """What stays the same during a run.
+
+    labels (n,) int64, in the order of the records; mean (256, 256, 3) float32, on the device;
+    eigenvalues (3,) and eigenvectors (3, 3) float64, on the CPU.
+    """
 
     shards: Shards
+    labels: Tensor
+    mean: Tensor
+    eigenvalues: Tensor
+    eigenvectors: Tensor
     recipe: Recipe
     seed: int
-    mean: Tensor
-    eigenpairs: tuple[Tensor, Tensor]
-    labels: Tensor
-    clock: Clock
 
     @classmethod
-    def of(
+    def load(
         cls, shards: Shards, moments: Moments, recipe: Recipe, seed: int, device: torch.device
-    ) -> "Feed":
-        """With `moments` on `device`, and the labels shuffled if `recipe` says so."""
-        mean = torch.from_numpy(moments.mean_image).to(device)
-        pairs = torch.from_numpy(moments.eigenvalues), torch.from_numpy(moments.eigenvectors)
-        labels = torch.from_numpy(shards.labels[shards.records]).long()
+    ) -> "TrainingSet":
+        """Move the mean to `device`; shuffle the labels if the recipe says so."""
+        labels = record_labels(shards)
         if recipe.shuffled_labels:
             generator = torch.Generator().manual_seed(seed)
             labels = labels[torch.randperm(len(labels), generator=generator)]
-        return cls(shards, recipe, seed, mean, pairs, labels, Clock())
+        mean = torch.from_numpy(moments.mean_image).to(device)
+        axes = torch.from_numpy(moments.eigenvalues), torch.from_numpy(moments.eigenvectors)
+        return cls(shards, labels, mean, *axes, recipe, seed)
 
 
-def inputs(
-    feed: Feed, epoch: int, first_batch: int, layout: RankLayout = SINGLE_PROCESS
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Augmented batches and their labels, on the device, from the epoch's `first_batch` on.
+def load_batches(
+    data: TrainingSet,
+    epoch: int,
+    first_batch: int = 0,
+    layout: RankLayout = SINGLE_PROCESS,
+    throughput: Throughput | None = None,
+) -> Iterator[Batch]:
+    """Yield the augmented batches of an epoch from `first_batch` on.
 
-    Of each batch the part that `layout` assigns to this rank.
-    What chance decides is moved there once an epoch: a small copy a step would wait for the step.
+    Of each batch, only the part of this rank. Restarts `throughput`, and counts images and waiting
+    time there. The random choices are copied to the device once an epoch: a small copy in each step
+    would wait for that step.
     """
-    recipe, device = feed.recipe, feed.mean.device
-    coloured = recipe.colour_until is None or epoch < recipe.colour_until
-    choices = plan_epoch(feed.seed, epoch, len(feed.shards), recipe.augmentation)
-    shifts = augment.colour_shifts(choices.alphas, *feed.eigenpairs, recipe.colour_scale).float()
-    drawn = choices.tops, choices.lefts, choices.mirrored, shifts, feed.labels[choices.order]
-    tops, lefts, mirrored, shifts, labels = (each.to(device) for each in drawn)
-    which = layout.replica, layout.replicas
-    parts = batch_parts(len(labels), recipe.batch_size, first_batch, *which)
-    batches = crops(feed.shards, choices, parts, recipe.augmentation.crop, device.type == "cuda")
-    for batch, part in moved(feed.clock.time_waits(batches), device):
-        means = _means(feed, tops[part], lefts[part])
-        divisor = recipe.input_divisor if coloured else None
-        yield _relit(batch, means, mirrored[part], shifts[part], divisor), labels[part]
+    throughput = throughput or Throughput()
+    throughput.start_epoch()
+    recipe, images, device = data.recipe, len(data.shards), data.mean.device
+    plan = plan_epoch(data.seed, epoch, images, recipe.augmentation)
+    choices = plan.tops, plan.lefts, plan.mirrored, _colour_shifts(data, plan, epoch)
+    tops, lefts, mirrored, shifts = (choice.to(device) for choice in choices)
+    labels = data.labels[plan.order].to(device)
+    divisor = recipe.input_divisor if recipe.shifts_colours(epoch) else 1.0  # as in the 2012 code
+    size = recipe.batch_size
+    parts = split_batches(images, size, first_batch, layout.replica, layout.replicas)
+    crops = load_crops(data.shards, plan, parts, recipe.augmentation.crop, device.type == "cuda")
+    crops = throughput.time_waits(crops)
+    for n, (batch, part) in enumerate(move_batches(crops, device), first_batch):
+        means = _means(data, tops[part], lefts[part])
+        x = augment(batch, means, mirrored[part], shifts[part])
+        x = x if divisor == 1 else x / divisor
+        whole = min(size, images - n * size)
+        throughput.images += whole
+        yield Batch(x, labels[part], whole)
 
 
-def _means(feed: Feed, tops: Tensor, lefts: Tensor) -> Tensor:
-    """The mean image under each crop, or as the 2012 code its centre for all."""
-    crop = feed.recipe.augmentation.crop
-    if feed.recipe.mean_under_crop:
-        return augment.mean_crops(feed.mean, tops, lefts, crop)
-    top, left = augment.views_of(crop)[ten_views.CENTRE_VIEW]
-    return feed.mean[top : top + crop, left : left + crop]
+def augmentation_examples(shards: Shards, moments: Moments, recipe: Recipe, seed: int) -> list[Row]:
+    """Return how the first record is augmented in the first four epochs.
+
+    Even if the recipe has fewer. Keys: epoch, from 1; top, left and crop, the side, in pixels;
+    mirrored, 0 or 1; red, green and blue, the colour shift added, in 0–255 units.
+    """
+    data = TrainingSet.load(shards, moments, recipe, seed, torch.device("cpu"))
+    rows = []
+    for epoch in range(EXAMPLE_EPOCHS):
+        plan = plan_epoch(seed, epoch, len(shards), recipe.augmentation)
+        n = int((plan.order == 0).nonzero())
+        shift = _colour_shifts(data, plan, epoch)[n].tolist()
+        row = {"epoch": epoch + 1, "top": int(plan.tops[n]), "left": int(plan.lefts[n])}
+        row |= {"crop": recipe.augmentation.crop, "mirrored": int(plan.mirrored[n])}
+        rows.append(row | dict(zip(("red", "green", "blue"), shift, strict=True)))
+    return rows
 
 
-def _relit(
-    batch: Tensor, means: Tensor, mirrored: Tensor, shifts: Tensor, divisor: float | None
-) -> Tensor:
-    """The divisor goes with the colour shift, as in the 2012 code; without one there is neither."""
-    if divisor is None:
-        return augment.augment(batch, means, mirrored, torch.zeros_like(shifts))
-    x = augment.augment(batch, means, mirrored, shifts)
-    return x if divisor == 1 else x / divisor
+def _colour_shifts(data: TrainingSet, plan: EpochPlan, epoch: int) -> Tensor:
+    """Return the colour shifts, (n, 3) float32; zero once the recipe ends them."""
+    axes = data.eigenvalues, data.eigenvectors
+    shifts = compute_colour_shifts(plan.alphas, *axes, data.recipe.colour_scale).float()
+    return shifts if data.recipe.shifts_colours(epoch) else torch.zeros_like(shifts)
+
+
+def _means(data: TrainingSet, tops: Tensor, lefts: Tensor) -> Tensor:
+    """Return the mean under each crop, or (2012 code) its centre for all."""
+    crop = data.recipe.augmentation.crop
+    if data.recipe.mean_under_crop:
+        return crop_mean_image(data.mean, tops, lefts, crop)
+    return centre_crop(data.mean, crop)

@@ -1,9 +1,6 @@
-"""The loop of section 5: epochs of batches, the update rule, the rate lowered, checkpoints."""
+"""The training loop of section 5."""
 
-import csv
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -12,23 +9,24 @@ from torch import Tensor
 
 from alexnet.dataset.moments import Moments
 from alexnet.dataset.shards import Shards
-from alexnet.inference.ten_views import centre_errors, check_labels
-from alexnet.input.epoch import batch_parts
-from alexnet.model.alexnet import AlexNet, layers_of
+from alexnet.inference.predict import check_labels, evaluate_centre_view
+from alexnet.input.epoch import split_batches
+from alexnet.model.alexnet import AlexNet
 from alexnet.model.precision import pick_autocast
 from alexnet.model.towers import all_reduce_sum, any_rank, barrier
 from alexnet.runtime.errors import InputError
 from alexnet.runtime.processes import Stop
-from alexnet.runtime.progress import Advance, progress
-from alexnet.train.checkpoint import Position, resume, save
-from alexnet.train.dropout import dropout_masks
-from alexnet.train.inputs import Feed, inputs
+from alexnet.runtime.progress import progress
+from alexnet.train.checkpoint import resume, save
+from alexnet.train.dropout import draw_dropout_masks
+from alexnet.train.history import flat_loss_warning, format_row, mean_magnitudes, write_csv
+from alexnet.train.inputs import Batch, TrainingSet, load_batches
 from alexnet.train.optimizer import update
-from alexnet.train.recipe import Group, Recipe, groups_of
+from alexnet.train.recipe import ParameterGroup, Recipe, group_parameters
+from alexnet.train.state import Row, TrainState
+from alexnet.train.throughput import Throughput
 
-Row = dict[str, float]
-STEPS_A_LOOK = 50  # at the loss, which stays on the device between, and at the other ranks
-FLAT = 0.005  # so near to ln(classes) after two epochs, the loss has not begun to fall
+STEPS_PER_CHECK = 50  # of the loss, which is on the device, and of the other ranks
 
 
 def train(
@@ -41,181 +39,144 @@ def train(
     folder: Path,
     checkpoint_steps: int = 1000,
 ) -> list[Row]:
-    """Train `net` in place, on the device it is on, and return a row for each epoch.
+    """Train `net` in place, and return a row of history for each epoch.
 
-    A checkpoint after every epoch, every `checkpoint_steps` and on SIGTERM goes to `folder`; a run
-    that finds one goes on from it to the same end, byte for byte on a CPU. Of several ranks each
-    does what its net's layout says, and all return at once. Raises InputError when the loss is no
-    longer a number or `net` lacks classes, SystemExit on SIGTERM.
+    Saves a checkpoint in `folder` after every epoch, every `checkpoint_steps` steps and on SIGTERM;
+    resumes from one if present, on a CPU to the same bytes. All ranks call this at once. Raises
+    InputError if the loss becomes NaN or infinite or `net` has too few classes, SystemExit on
+    SIGTERM.
     """
-    if min(recipe.epochs, recipe.batch_size, checkpoint_steps) < 1:
-        what = "recipe.epochs, recipe.batch_size and launcher.checkpoint_steps must be 1 or more"
-        raise InputError(what, "raise them")
-    for some in (shards, val_shards):
-        check_labels(some, net.config.classes)
-    run = _Run.of(net, Feed.of(shards, moments, recipe, seed, net.conv1.weight.device))
-    at = resume(folder, net, run.velocities, run.loss, Position(0, 0, 0, recipe.schedule, []))
-    left = (recipe.epochs - at.epoch) * len(shards) - at.batch * recipe.batch_size
-    with progress(left, "train", note=run.feed.clock.status) as advance, Stop() as stop:
-        while at.epoch < recipe.epochs and not at.schedule.ended:
-            for after in _epoch(run, at, advance):
-                at = after
-                asked = _asked(run, stop.asked, at)
-                if asked or at.step % checkpoint_steps == 0:
-                    _look(run, at)
-                    save(folder, net, run.velocities, run.loss, at)
-                if asked:
+    _check_arguments(net, shards, val_shards, recipe, checkpoint_steps)
+    data = TrainingSet.load(shards, moments, recipe, seed, net.conv1.weight.device)
+    autocast = pick_autocast(recipe.precision, data.mean.device)
+    state = resume(folder, TrainState.start(net, recipe.schedule))
+    throughput = Throughput()
+    images_left = (recipe.epochs - state.epoch) * len(shards) - state.batch * recipe.batch_size
+    with progress(images_left, "train", note=throughput.status) as advance, Stop() as stop:
+        for epoch in range(state.epoch, recipe.epochs):
+            if state.schedule.ended:
+                break
+            lr = recipe.lr * state.schedule.factor
+            groups = group_parameters(net, recipe, epoch, lr)
+            net.train()
+            for batch in load_batches(data, epoch, state.batch, net.layout, throughput):
+                loss = train_step(state, groups, batch, seed, autocast)
+                state.advance(loss * batch.images)
+                advance(batch.images)
+                stopping = _stop_requested(stop.asked, state)
+                save_due = stopping or state.step % checkpoint_steps == 0
+                if save_due or state.step % STEPS_PER_CHECK == 0:
+                    throughput.loss = _check_loss(state, data, lr)
+                if save_due:
+                    save(folder, state)
+                if stopping:
                     barrier(net.layout)  # the checkpoint is written
-                    stop.end(at.step)
-            at = _after_epoch(run, at, val_shards)
-            save(folder, net, run.velocities, run.loss, at)
-            if net.layout.is_main:  # to be looked at while it goes on
-                write_history(folder / "history.csv", at.history)
-    return at.history
+                    stop.end(state.step)
+            _finish_epoch(state, data, val_shards, autocast, lr, throughput, folder)
+    return state.history
 
 
-@dataclass(frozen=True)
-class _Run:
-    """The net and what moves with it; `loss`, added up over an epoch, stays on the device."""
-
-    net: AlexNet
-    velocities: dict[str, Tensor]
-    loss: Tensor
-    feed: Feed
-    autocast: torch.autocast
-
-    @classmethod
-    def of(cls, net: AlexNet, feed: Feed) -> "_Run":
-        velocities = {name: torch.zeros_like(weight) for name, weight in net.named_parameters()}
-        loss = torch.zeros((), dtype=torch.float64, device=feed.mean.device)
-        autocast = pick_autocast(feed.recipe.precision, feed.mean.device)
-        return cls(net, velocities, loss, feed, autocast)
-
-    @property
-    def recipe(self) -> Recipe:
-        return self.feed.recipe
-
-
-def _epoch(run: _Run, at: Position, advance: Advance) -> Iterator[Position]:
-    """The rest of an epoch: after each step, where the run stands."""
-    groups = groups_of(run.net, run.recipe, at.epoch, run.recipe.lr * at.schedule.factor)
-    run.net.train()
-    run.feed.clock.start()
-    for x, labels in inputs(run.feed, at.epoch, at.batch, run.net.layout):
-        images = min(run.recipe.batch_size, len(run.feed.shards) - at.batch * run.recipe.batch_size)
-        run.loss.add_(_step(run, groups, x, labels, images, at.step) * images)
-        at = at.stepped()
-        run.feed.clock.images += images
-        if at.step % STEPS_A_LOOK == 0:
-            _look(run, at)
-        advance(images)
-        yield at
-    _look(run, at)
-
-
-def _look(run: _Run, at: Position) -> None:
-    """Fetch the loss; stop where it is no number, before any checkpoint of such weights."""
-    done = min(at.batch * run.recipe.batch_size, len(run.feed.shards))
-    loss = run.feed.clock.loss = float(run.loss) / max(done, 1)
-    if not math.isfinite(loss):
-        what = f"the loss is no number any more in epoch {at.epoch + 1}, step {at.step}"
-        lr = run.recipe.lr * at.schedule.factor
-        raise InputError(f"{what}; checkpoints before it are kept", f"lower lr ({lr:g})")
-
-
-def _asked(run: _Run, here: bool, at: Position) -> bool:
-    """Whether any rank was asked to stop: all stop after the same step.
-
-    On a GPU they ask each other seldom, since the answer has to be waited for.
-    """
-    layout, device = run.net.layout, run.loss.device
-    if layout.is_single or device.type == "cpu" or at.step % STEPS_A_LOOK == 0:
-        return any_rank(here, layout, device)
-    return False
-
-
-def _step(
-    run: _Run, groups: list[Group], x: Tensor, labels: Tensor, images: int, step: int
+def train_step(
+    state: TrainState,
+    groups: list[ParameterGroup],
+    batch: Batch,
+    seed: int,
+    autocast: torch.autocast,
 ) -> Tensor:
-    """Forward, backward, update; the loss before it, of all `images` of the batch, on the device.
+    """Update the weights once, and return the loss before the update.
 
-    x, labels: the part of the batch that is here.
+    The loss is the mean of the whole batch on every rank, float64, on the device.
     """
-    net, layout, weights = run.net, run.net.layout, dict(run.net.named_parameters())
-    (rows,) = batch_parts(images, images, 0, layout.replica, layout.replicas)
-    neurons = layout.local_slice(net.config.layer_neurons)
-    masks = dropout_masks(run.feed.seed, step, rows, neurons, net.config.dropout, x.device)
-    with run.autocast:
-        logits = net(x, masks)
+    net, layout = state.net, state.net.layout
+    parameters = dict(net.named_parameters())
+    (rows,) = split_batches(batch.images, batch.images, 0, layout.replica, layout.replicas)
+    neurons, device = layout.local_slice(net.config.layer_neurons), batch.x.device
+    masks = draw_dropout_masks(seed, state.step, rows, neurons, net.config.dropout, device)
+    with autocast:
+        logits = net(batch.x, masks)
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    loss = F.cross_entropy(logits, labels, reduction="sum") / images
-    learning = [name for group in groups for name in group.names]
-    gradients = torch.autograd.grad(loss, [weights[name] for name in learning])
+    loss = F.cross_entropy(logits, batch.labels, reduction="sum") / batch.images
+    names = [name for group in groups for name in group.names]
+    grads = torch.autograd.grad(loss, [parameters[name] for name in names])
     loss = loss.detach()
-    all_reduce_sum([*gradients, loss], layout.replica_group)
-    by_name = dict(zip(learning, gradients, strict=True))
+    all_reduce_sum([*grads, loss], layout.replica_group)
+    gradients = dict(zip(names, grads, strict=True))
     with torch.no_grad():
         for group in groups:
             update(
-                [weights[name] for name in group.names],
-                [by_name[name] for name in group.names],
-                [run.velocities[name] for name in group.names],
+                [parameters[name] for name in group.names],
+                [gradients[name] for name in group.names],
+                [state.velocities[name] for name in group.names],
                 lr=group.lr,
-                momentum=run.recipe.momentum,
+                momentum=group.momentum,
                 weight_decay=group.weight_decay,
             )
     return loss.double()
 
 
-def _after_epoch(run: _Run, at: Position, val_shards: Shards) -> Position:
-    """Look at the validation images, add a row to the history, and tell it."""
-    rate = run.feed.clock.epoch_rate()
-    with run.autocast:
-        val = centre_errors(run.net, val_shards, run.feed.mean)
-    train_loss = float(run.loss) / len(run.feed.shards)
-    run.loss.zero_()
-    lr = run.recipe.lr * at.schedule.factor
-    row: Row = {"epoch": at.epoch + 1, "step": at.step, "lr": lr, "train_loss": train_loss}
-    row |= val | _sizes(run)
-    print(f"{_line(row, run.recipe.epochs)}  {rate}", flush=True)
-    flat = math.log(run.net.config.classes)
-    if at.epoch and abs(train_loss / flat - 1) < FLAT:
-        print(_flat(train_loss, flat), flush=True)
-    return at.next_epoch(val["top1_error"], row)
+def _check_arguments(
+    net: AlexNet, shards: Shards, val_shards: Shards, recipe: Recipe, checkpoint_steps: int
+) -> None:
+    counts = {
+        "recipe.epochs": recipe.epochs,
+        "recipe.batch_size": recipe.batch_size,
+        "launcher.checkpoint_steps": checkpoint_steps,
+    }
+    for name, count in counts.items():
+        if count < 1:
+            raise InputError(
+                f"{name} is {count}, but must be 1 or more", f"set {name} to 1 or more"
+            )
+    check_labels(shards, net.config.classes)
+    check_labels(val_shards, net.config.classes)
 
 
-def _sizes(run: _Run) -> Row:
-    """Mean |w| and |Δw| of each layer's weights, as the authors' program printed them."""
-    tensors: dict[str, Tensor] = {}
-    for layer, module in layers_of(run.net).items():
-        tensors[f"w_{layer}"] = module.weight.detach()
-        tensors[f"dw_{layer}"] = run.velocities[f"{layer}.weight"]
-    sums = torch.stack([tensor.abs().sum(dtype=torch.float64) for tensor in tensors.values()])
-    counts = sums.new_tensor([tensor.numel() for tensor in tensors.values()])
-    all_reduce_sum([sums, counts], run.net.layout.tower_group)
-    return dict(zip(tensors, (sums / counts).tolist(), strict=True))
+def _stop_requested(on_this_rank: bool, state: TrainState) -> bool:
+    """Return whether any rank received SIGTERM; all stop after the same step.
+
+    Ranks on GPUs exchange this only every STEPS_PER_CHECK steps, because they have to wait for it.
+    """
+    layout, device = state.net.layout, state.loss_sum.device
+    if layout.is_single or device.type == "cpu" or state.step % STEPS_PER_CHECK == 0:
+        return any_rank(on_this_rank, layout, device)
+    return False
 
 
-def _line(row: Row, epochs: int) -> str:
-    return (
-        f"epoch {row['epoch']:3}/{epochs}  lr {row['lr']:g}  loss {row['train_loss']:.3f}  "
-        f"val loss {row['val_loss']:.3f}  "
-        f"top-1 error {row['top1_error']:.1f} %  top-5 {row['top5_error']:.1f} %"
-    )
+def _check_loss(state: TrainState, data: TrainingSet, lr: float) -> float:
+    """Fetch the mean loss of the epoch so far. Raises InputError if it is NaN or infinite.
+
+    Called before each checkpoint, so that none holds such weights.
+    """
+    images = min(state.batch * data.recipe.batch_size, len(data.shards))
+    loss = float(state.loss_sum) / max(images, 1)
+    if not math.isfinite(loss):
+        what = f"the loss became NaN or infinite in epoch {state.epoch + 1}, step {state.step}"
+        what += f", at lr {lr:g}; earlier checkpoints are kept"
+        raise InputError(what, f"lower lr: dvc exp run -S lr={data.recipe.lr / 10:g}")
+    return loss
 
 
-def _flat(loss: float, flat: float) -> str:
-    return (
-        f"warning: the loss, {loss:.3f}, is still that of a guess, ln(classes) = {flat:.3f}: "
-        "the images do not reach the logits. Likely causes: 0.01 for conv3 to conv5 "
-        "(model=original has 0.03), biases of 1 in a narrow net (model=quick has 0.1), too small "
-        "an lr, or inputs that are not on the 0–255 scale"
-    )
-
-
-def write_history(path: Path, history: list[Row]) -> None:
-    """One row an epoch, as CSV; floats as their shortest exact decimals."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(history[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(history)
+def _finish_epoch(
+    state: TrainState,
+    data: TrainingSet,
+    val_shards: Shards,
+    autocast: torch.autocast,
+    lr: float,
+    throughput: Throughput,
+    folder: Path,
+) -> None:
+    """Evaluate the validation images, record the epoch, save a checkpoint."""
+    throughput.loss = _check_loss(state, data, lr)
+    rate = throughput.epoch_rate()
+    train_loss = float(state.loss_sum) / len(data.shards)
+    row: Row = {"epoch": state.epoch + 1, "step": state.step, "lr": lr, "train_loss": train_loss}
+    with autocast:
+        row |= evaluate_centre_view(state.net, val_shards, data.mean)
+    row |= mean_magnitudes(state)
+    print(f"{format_row(row, data.recipe.epochs)}  {rate}", flush=True)
+    if warning := flat_loss_warning(row, state.net.config.classes):
+        print(warning, flush=True)
+    state.end_epoch(row)
+    save(folder, state)
+    if state.net.layout.is_main:  # for users who follow the training
+        write_csv(folder / "history.csv", state.history)

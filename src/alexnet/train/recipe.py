@@ -1,19 +1,19 @@
-"""The numbers of sections 4 and 5, and which parameters learn at which rate."""
+"""The numbers of sections 4 and 5, and each parameter's learning rate."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from alexnet.input.epoch import AugmentSettings
+from alexnet.input.augment import AugmentSettings
 from alexnet.model.alexnet import AlexNet, layers_of
 from alexnet.model.net_config import LAYERS
 from alexnet.runtime.errors import InputError
-from alexnet.train.optimizer import Schedule, schedule_of
+from alexnet.train.schedule import Schedule, make_schedule
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """The numbers of sections 4 and 5, under the names they have in conf/recipe; and lr."""
+    """The numbers of sections 4 and 5, named as in conf/recipe; and lr."""
 
     lr: float
     batch_size: int
@@ -33,39 +33,51 @@ class Recipe:
     shuffled_labels: bool
     precision: str
 
+    def shifts_colours(self, epoch: int) -> bool:
+        """Return whether `epoch`, counted from 0, has colour shifts."""
+        return self.colour_until is None or epoch < self.colour_until
 
-def recipe_of(numbers: Mapping[str, Any], lr: float, crop: int) -> Recipe:
-    """The recipe that conf/recipe's `numbers` make. Raises InputError where they contradict."""
-    known = {field.name for field in fields(Recipe)}
-    names = ("crop_offsets", "images_per_crop", "random_crops", "reflections", "alpha_std")
-    augmentation = AugmentSettings(crop=crop, **{name: numbers[name] for name in names})
+
+def make_recipe(numbers: Mapping[str, Any], lr: float, crop: int) -> Recipe:
+    """Make the recipe from the values of conf/recipe. Raises InputError if they are invalid."""
+    names = {field.name for field in fields(Recipe)}
+    ranges = ("crop_offsets", "images_per_crop", "random_crops", "reflections", "alpha_std")
+    augmentation = AugmentSettings(crop=crop, **{name: numbers[name] for name in ranges})
     kinds = {kind: numbers[kind] for kind in ("plateau", "multistep", "dexp")}
-    schedule = schedule_of(**kinds, epochs=numbers["epochs"])
-    strange = [*numbers["frozen_from"], *numbers["layer_lr_multiplier"]]
-    if wrong := [layer for layer in strange if layer not in LAYERS]:
-        fix = f"name one of {', '.join(LAYERS)}"
-        raise InputError(f"recipe: there is no layer {wrong[0]}", fix)
-    rest = {name: value for name, value in numbers.items() if name in known}
+    schedule = make_schedule(**kinds, epochs=numbers["epochs"])
+    for key in ("frozen_from", "layer_lr_multiplier"):
+        if unknown := [layer for layer in numbers[key] if layer not in LAYERS]:
+            what = f"recipe.{key} names an unknown layer, {unknown[0]}"
+            raise InputError(what, f"use one of {', '.join(LAYERS)}")
+    rest = {name: value for name, value in numbers.items() if name in names}
     return Recipe(**rest, lr=lr, augmentation=augmentation, schedule=schedule)
 
 
 @dataclass(frozen=True)
-class Group:
-    """Parameters that share a rate and a decay."""
+class ParameterGroup:
+    """Names of parameters that share a learning rate, momentum and weight decay."""
 
     names: list[str]
     lr: float
+    momentum: float
     weight_decay: float
 
 
-def groups_of(net: AlexNet, recipe: Recipe, epoch: int, lr: float) -> list[Group]:
-    """The parameters that learn in `epoch`: weights and biases apart, a group for each rate."""
+def group_parameters(net: AlexNet, recipe: Recipe, epoch: int, lr: float) -> list[ParameterGroup]:
+    """Group the parameters trained in `epoch` by learning rate and decay.
+
+    lr: the rate of this epoch, before the multipliers of layers and biases. Frozen layers are left
+    out.
+    """
     groups: dict[tuple[float, float], list[str]] = {}
     for layer in layers_of(net):
         if epoch < recipe.frozen_from.get(layer, recipe.epochs):
-            rate = lr * recipe.layer_lr_multiplier.get(layer, 1.0)
-            decay = recipe.weight_decay
-            groups.setdefault((rate, decay), []).append(f"{layer}.weight")
-            key = rate * recipe.bias_lr_multiplier, decay if recipe.bias_decay else 0.0
-            groups.setdefault(key, []).append(f"{layer}.bias")
-    return [Group(names, *key) for key, names in groups.items()]
+            layer_lr = lr * recipe.layer_lr_multiplier.get(layer, 1.0)
+            bias_lr = layer_lr * recipe.bias_lr_multiplier
+            bias_decay = recipe.weight_decay if recipe.bias_decay else 0.0
+            groups.setdefault((layer_lr, recipe.weight_decay), []).append(f"{layer}.weight")
+            groups.setdefault((bias_lr, bias_decay), []).append(f"{layer}.bias")
+    return [
+        ParameterGroup(names, group_lr, recipe.momentum, decay)
+        for (group_lr, decay), names in groups.items()
+    ]

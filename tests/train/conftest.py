@@ -1,0 +1,15 @@
+"""The moments of the shared images."""
+
+import pytest
+
+from alexnet.dataset.moments import Moments, load_moments
+from alexnet.moments.pca import save_moments
+from alexnet.moments.sums import sums_of
+from images import Images
+
+
+@pytest.fixture(scope="session")
+def moments(images: Images, tmp_path_factory: pytest.TempPathFactory) -> Moments:
+    folder = tmp_path_factory.mktemp("moments")
+    save_moments(folder, sums_of(images))
+    return load_moments(folder)
