@@ -140,13 +140,13 @@ DAMAGES: list[tuple[Damage, str]] = [
     (lambda folder: replace_tensor(folder, "eigenvalues", 3), "eigenvalues is 3 F32.* 3 F64"),
     (lambda folder: replace_tensor(folder, "fc8.weight", CLASSES, 9), r"fc8\.weight is 7×9 F32"),
     (change("net.width_divisor", 8), r"\w+ is .* F32, its net has"),
-    (change("net.config.layer_neurons", 10**9), r"fc6\.\w+ is .* F32, its net has .*62500000"),
-    (change("net.config.layer_neurons", 10**30), "cannot be read"),
+    (change("net.neurons", 10**9), r"fc6\.\w+ is .* F32, its net has .*62500000"),
+    (change("net.neurons", 10**30), "cannot be read"),
     (change("net.maps", MAPS | {"conv1": 96 * 10**9}), r"conv1\.weight is .* F32, its net has"),
     (change("net.maps", {"conv1": 10**9}), "model.maps is"),
     (change("net.towers", 0), "model.towers is 0"),
     (change("net.towers", 2.0), "model.towers is 2.0"),
-    (change("net.config.layer_neurons", 4096.0), "model.neurons is 4096.0"),
+    (change("net.neurons", 4096.0), "model.neurons is 4096.0"),
     (change("synsets", []), "synsets is not a list of classes"),
 ]
 
