@@ -23,8 +23,8 @@ def crop_ten_views(images: Tensor, mean: Tensor, crop: int = 224) -> Tensor:
     """Cut the ten VIEWS of each image, mean subtracted.
 
     images (n, 256, 256, 3) uint8; mean (256, 256, 3), 0–255 → (n, 10, 3, 224, 224) float32.
-    torchvision's `ten_crop` gives the
-    same pixels, but importing torchvision takes 5 CPU-seconds, more than torch itself.
+    torchvision's `ten_crop` gives the same pixels, its reflections in another order, but importing
+    torchvision takes 5 CPU-seconds, more than torch itself.
     """
     x = images.float() - mean
     five = [x[:, top : top + crop, left : left + crop] for top, left in view_corners(crop)]
