@@ -26,7 +26,7 @@ def main(config: Config) -> None:
 
 
 def retrieve(data: Path, into: Path, device: torch.device) -> None:
-    """The neighbours and the codes of the model in `into`, among the images of `data`."""
+    """Write neighbours and binary codes: the model in `into`, the images of `data`."""
     net, moments, described = load_model(into / "train")
     mean = torch.from_numpy(moments.mean_image).to(device)
     train, val = Shards(data / "shards/train"), Shards(data / "shards/val")

@@ -15,7 +15,7 @@ from alexnet.config.stage import stage
 from alexnet.dataset.index import load_synsets
 from alexnet.dataset.moments import load_moments
 from alexnet.dataset.shards import Shards
-from alexnet.launch.torchrun import Launch, held, launched
+from alexnet.launch.torchrun import LaunchSettings, launch, shared_scratch
 from alexnet.model.alexnet import AlexNet, initialise
 from alexnet.model.description import input_rule
 from alexnet.model.towers import RankLayout, gather_rows, local_rows
@@ -32,14 +32,12 @@ INPUTS = ["index/classes.csv", *SPLITS, *MOMENTS]
 
 
 @stage
-def main(config: Config) -> None:
-    how = asdict(config.launcher)
-    steps = how.pop("checkpoint_steps")
-    launched(Launch(**how), partial(work, config, steps))
+def main(config: Config) -> float | None:
+    return launch(LaunchSettings(**asdict(config.launcher)), partial(work, config))
 
 
-def work(config: Config, steps: int, place: RankLayout, device: torch.device) -> None:
-    """What is done in each process."""
+def work(config: Config, place: RankLayout, device: torch.device) -> float | None:
+    """The work of one rank. Return the last centre-view top-1 error in %."""
     print(f"train: {usable_threads()}", flush=True)
     data = Path(config.data)
     synsets = [asdict(synset) for synset in load_synsets(data / "index")]
@@ -58,11 +56,12 @@ def work(config: Config, steps: int, place: RankLayout, device: torch.device) ->
     net.to(device).to(memory_format=torch.channels_last)
     told = shape, std, bias, numbers, config.lr, config.seed, start
     mark = fingerprint(*told, *(data / name for name in INPUTS), *sources())
-    with held("train", mark, place) as scratch:
+    steps = config.launcher.checkpoint_steps
+    with shared_scratch("train", mark, place) as scratch:
         history = train(net, shards, val, moments, recipe, config.seed, scratch, steps)
         whole.load_state_dict(gather_rows(net.state_dict(), place))
         if not place.first:
-            return
+            return None
         described = {
             "chosen": config.choices,
             "lr": config.lr,
@@ -75,6 +74,7 @@ def work(config: Config, steps: int, place: RankLayout, device: torch.device) ->
         with replaced(Path(config.into, "train")) as folder:
             save_model(folder, whole, moments, described)
             write_history(folder / "history.csv", history)
+    return history[-1]["top1_error"]
 
 
 if __name__ == "__main__":

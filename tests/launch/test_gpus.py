@@ -9,7 +9,7 @@ import torch
 
 from alexnet.launch import gpus, torchrun
 from alexnet.launch.gpus import leased, leased_device, visible_gpus
-from alexnet.launch.torchrun import Launch
+from alexnet.launch.torchrun import LaunchSettings
 
 HOLD = """
 import sys, time
@@ -92,8 +92,10 @@ def test_ranks_see_the_devices_that_their_launcher_holds(
     monkeypatch.setattr(torchrun, "visible_gpus", lambda: ["4", "5", "6"])
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,6")
     monkeypatch.setattr(
-        torchrun, "_run", lambda _: seen.append(torchrun.os.environ["CUDA_VISIBLE_DEVICES"])
+        torchrun,
+        "_run_torchrun",
+        lambda _: seen.append(torchrun.os.environ["CUDA_VISIBLE_DEVICES"]),
     )
     with leased(["4", "5", "6"], 1):
-        torchrun._start(Launch(processes=2, towers=2))
+        torchrun._start_ranks(LaunchSettings(processes=2, towers=2))
     assert seen == ["5,6"]
