@@ -42,10 +42,8 @@ def main(config: Config) -> None:
                 apply_exif=dataset.apply_exif,
                 on_error=dataset.on_error,
             )
-            with (
-                workers(config.executor) as pool,
-                progress(len(rows), f"resize {split}") as advance,
-            ):
+            task = f"resize {split}"
+            with workers(config.executor) as pool, progress(len(rows), task) as advance:
                 resize(pool, jobs, advance)
             manifest = join(jobs[0].path.parent, rows, jobs)
             print(f"resize: {split}: {summary(manifest)}")

@@ -1,4 +1,4 @@
-"""data/shards and data/moments → data/train: the model, and the history of its epochs."""
+"""data/shards and data/moments → data/train: the model and its history per epoch."""
 
 import sys
 from pathlib import Path
@@ -36,31 +36,30 @@ def main(config: Config) -> float | None:
     return launch(LaunchSettings(**asdict(config.launcher)), partial(work, config))
 
 
-def work(config: Config, place: RankLayout, device: torch.device) -> float | None:
+def work(config: Config, layout: RankLayout, device: torch.device) -> float | None:
     """The work of one rank. Return the last centre-view top-1 error in %."""
     print(f"train: {usable_threads()}", flush=True)
     data = Path(config.data)
     synsets = [asdict(synset) for synset in load_synsets(data / "index")]
     moments = load_moments(data / "moments")
     shards, val = Shards(data / "shards/train"), Shards(data / "shards/val")
-    dataset = config.dataset
     model, numbers = asdict(config.model), asdict(config.recipe)
     std, bias = model.pop("init_std"), model.pop("init_bias")
     shape = {"classes": len(synsets)} | model
     recipe = recipe_of(numbers, config.lr, model["crop"])
 
-    whole, net = AlexNet(**shape), AlexNet(**shape, place=place)
+    whole, net = AlexNet(**shape), AlexNet(**shape, place=layout)
     initialise(whole, config.seed, std, bias)
     start = numbers["init_from"] and init_from(whole, Path(numbers["init_from"]))
-    net.load_state_dict(local_rows(whole.state_dict(), place))
+    net.load_state_dict(local_rows(whole.state_dict(), layout))
     net.to(device).to(memory_format=torch.channels_last)
-    told = shape, std, bias, numbers, config.lr, config.seed, start
-    mark = fingerprint(*told, *(data / name for name in INPUTS), *sources())
+    values = shape, std, bias, numbers, config.lr, config.seed, start
+    mark = fingerprint(*values, *(data / name for name in INPUTS), *sources())
     steps = config.launcher.checkpoint_steps
-    with shared_scratch("train", mark, place) as scratch:
+    with shared_scratch("train", mark, layout) as scratch:
         history = train(net, shards, val, moments, recipe, config.seed, scratch, steps)
-        whole.load_state_dict(gather_rows(net.state_dict(), place))
-        if not place.first:
+        whole.load_state_dict(gather_rows(net.state_dict(), layout))
+        if not layout.first:
             return None
         described = {
             "chosen": config.choices,
@@ -68,7 +67,7 @@ def work(config: Config, place: RankLayout, device: torch.device) -> float | Non
             "seed": config.seed,
             "net": shape,
             "recipe": numbers,
-            "input": input_rule(dataset.resample, dataset.apply_exif, model["crop"]),
+            "input": input_rule(config.dataset.resample, config.dataset.apply_exif, model["crop"]),
             "synsets": synsets,
         }
         with replaced(Path(config.into, "train")) as folder:

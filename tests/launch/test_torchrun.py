@@ -1,4 +1,4 @@
-"""The training stage under torchrun: the same script, by the command a user gives."""
+"""Stages under torchrun, started with the command a user types."""
 
 import csv
 import os
@@ -39,7 +39,7 @@ PATIENCE = 600  # seconds, on a busy machine
 
 
 @pytest.mark.parametrize(
-    ("numbers", "says"),
+    ("numbers", "message"),
     [
         ({"processes": 3, "towers": 2}, "processes is 3, launcher.towers 2"),
         ({"processes": 0}, "processes is 0"),
@@ -49,8 +49,8 @@ PATIENCE = 600  # seconds, on a busy machine
         ({"max_restarts": -1}, "max_restarts is -1"),
     ],
 )
-def test_contradictory_settings_are_rejected(numbers: dict[str, Any], says: str) -> None:
-    with pytest.raises(InputError, match=says):
+def test_contradictory_settings_are_rejected(numbers: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
         LaunchSettings(**numbers)
 
 

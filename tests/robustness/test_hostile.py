@@ -216,6 +216,15 @@ def test_no_file_can_change_hydras_own_settings(copy: Path, name: str, line: str
     assert not (copy / "escaped").exists()
 
 
+@pytest.mark.parametrize("name", ["hydra/job_logging/stdout.yaml", "params.yaml", "schema.yaml"])
+def test_no_file_can_replace_one_of_hydras(copy: Path, name: str) -> None:
+    path = copy / "conf" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("root: {handlers: [x]}\n")
+    with pytest.raises(InputError, match="is not a parameter group; fix: "):
+        compose.load_config([])
+
+
 def test_no_file_can_leave_its_group(copy: Path) -> None:
     wide = copy / "conf/dataset/wide.yaml"
     wide.write_text(f"# @package hydra.callbacks\nx: {json.dumps(TOUCH)}\n")

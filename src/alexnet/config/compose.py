@@ -77,6 +77,9 @@ def register() -> None:
 
 
 def _checked_params() -> dict[str, Any]:
+    for path in sorted(Path("conf").iterdir()):  # conf/hydra/ or conf/params.yaml would go first
+        if path.name not in GROUPS and (path.is_dir() or path.suffix == ".yaml"):
+            raise InputError(f"{path} is not a parameter group", f"git clean -fdx {path}")
     for path in sorted(Path("conf").glob("*/*.yaml")):
         _check_file(path)
     path = Path("params.yaml")
@@ -92,7 +95,7 @@ def _checked_params() -> dict[str, Any]:
 
 
 def _check_file(path: Path) -> dict[str, Any]:
-    """Return the content of a YAML file. Raises InputError if it is damaged or not ours.
+    """Return the content of a YAML file of conf/. Raises InputError if it is invalid.
 
     A file may set nothing of Hydra itself (which could call any function), and inherit only from
     files beside it. The command line may: whoever types it can run any program anyway.
@@ -129,7 +132,7 @@ def _bounded_text(path: Path) -> str:
 
 
 def short_message(error: Exception) -> str:
-    """What Hydra or OmegaConf reports, without its lines on search paths and types."""
+    """Return the message of Hydra or OmegaConf without its lines on search paths and types."""
     cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
     words = str(cause).partition("\n    ")[0].partition("Config search path")[0]
     words = words.partition("while composing config:")[2] or words

@@ -34,7 +34,7 @@ def workers(executor: dict[str, Any]) -> Iterator[Executor]:
         words = str(error.__cause__ or error).partition("full_key")[0]
         fix = "start what it connects to, or choose executor: processes in params.yaml"
         raise InputError(f"no {name}: {words}", fix) from None
-    logging.disable()  # a pool's library logs tracebacks; the error line says it shorter
+    logging.disable()  # libraries log tracebacks; one error line replaces them
     try:
         with pool:
             yield pool

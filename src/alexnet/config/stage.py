@@ -55,11 +55,18 @@ def stage(main: Main) -> Callable[[], None]:
 
 
 def _job_config(composed: DictConfig) -> Config:
-    """The typed configuration, with the names of the presets and, in a multirun, its folder."""
+    """Return the typed configuration, with the names of the presets.
+
+    A job of a multirun writes to its own folder. sys.argv becomes the command of this job alone:
+    torchrun starts the script again with it.
+    """
     config, own = to_config(composed), HydraConfig.get()
     config.choices = {group: own.runtime.choices[group] for group in PRESETS}
-    if own.mode == RunMode.MULTIRUN and config.into == config.data:
-        config.into = str(Path(own.sweep.dir, own.sweep.subdir))
+    if own.mode == RunMode.MULTIRUN:
+        sys.argv[1:] = own.overrides.task
+        if config.into == config.data:
+            config.into = str(Path(own.sweep.dir, own.sweep.subdir))
+            sys.argv.append(f"into={config.into}")
     return config
 
 

@@ -1,4 +1,4 @@
-"""Run a stage in one process, or in several: it then starts its own script again under torchrun."""
+"""Run a stage in one process, or restart its script under torchrun in several."""
 
 import logging
 import os
@@ -92,7 +92,7 @@ def launch(settings: LaunchSettings, work: Work) -> float | None:
 
 @contextmanager
 def shared_scratch(stage: str, mark: str, layout: RankLayout) -> Iterator[Path]:
-    """As `scratch`; the main rank holds the folder for all."""
+    """Yield the scratch folder that all ranks share; the main rank creates and locks it."""
     if not layout.first:
         barrier(layout)
         yield home() / ".scratch" / stage / mark
@@ -103,9 +103,9 @@ def shared_scratch(stage: str, mark: str, layout: RankLayout) -> Iterator[Path]:
 
 
 def _run_rank(settings: LaunchSettings, work: Work) -> NoReturn:
-    """Run the work of one rank; what follows it in the script is left to the parent process.
+    """Run the work of one rank and end its process; the parent does the rest of the script.
 
-    Invalid input would be as invalid after a restart, so the rank asks torchrun to end.
+    A restart would not cure invalid input, so the rank then asks torchrun to end.
     """
     try:
         _work_as_rank(settings, work)
@@ -141,9 +141,9 @@ def _work_as_rank(settings: LaunchSettings, work: Work) -> None:
 
 
 def _device_of(name: str, local_rank: int) -> torch.device:
-    """One GPU for each rank of a node, or the CPU for all."""
+    """Return the GPU of this rank, or the CPU."""
     if name not in ("auto", "cpu", "cuda"):
-        problem = f"launcher.device is {name}, for several processes"
+        problem = f"launcher.device is {name}, but there are several processes"
         raise InputError(problem, "choose auto, cuda or cpu")
     if name == "cpu" or not torch.cuda.is_available():
         return pick_device(name)
@@ -152,9 +152,9 @@ def _device_of(name: str, local_rank: int) -> torch.device:
 
 
 def _report(error: InputError) -> None:
-    """Leave the error to the parent, unless another rank was first, and have torchrun end.
+    """Write the error for the parent, unless another rank was first, and ask torchrun to end.
 
-    Under a torchrun that this script did not start, print it.
+    Print it if the user started torchrun.
     """
     if ERROR_FILE not in os.environ:
         print(f"error: {error}", file=sys.stderr, flush=True)
@@ -168,7 +168,7 @@ def _report(error: InputError) -> None:
 
 
 def _leave(code: Any) -> NoReturn:
-    """End at once: process groups, taken down while other ranks are gone, can abort."""
+    """End at once: closing a process group whose other ranks are gone can abort."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
@@ -208,7 +208,7 @@ def _run_torchrun(settings: LaunchSettings) -> None:
 
 
 def _arguments(settings: LaunchSettings, folder: str) -> list[str]:
-    """The command line of torchrun: its options, this script and the script's own arguments."""
+    """Return the command line of torchrun: its options, this script and its arguments."""
     options = ["--standalone"]
     if endpoint := settings.rendezvous:
         options = ["--rdzv-backend=c10d", f"--rdzv-endpoint={endpoint}", "--rdzv-id=alexnet"]
@@ -219,7 +219,7 @@ def _arguments(settings: LaunchSettings, folder: str) -> list[str]:
 
 
 def _lost_rank(failures: dict[int, Any]) -> InputError:
-    """Name the rank that was killed, if one was: torchrun then ended the others by SIGTERM."""
+    """Return the error that names the lost rank; torchrun ended the others with SIGTERM."""
     order = {n: (f.exitcode == -signal.SIGTERM, f.exitcode > 0, n) for n, f in failures.items()}
     rank = min(failures, key=lambda n: order[n])
     failure = failures[rank]
