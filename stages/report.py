@@ -1,4 +1,4 @@
-"""All outputs → data/report: one HTML page, and its figures as PNG files."""
+"""The outputs of all stages → data/report: one HTML page, and its figures as PNG files."""
 
 import sys
 from pathlib import Path
@@ -17,7 +17,7 @@ def main(config: Config) -> None:
     report = gathered(Path())
     with replaced(Path(config.into, "report")) as folder:
         write_report(folder, report)
-    print(f"report: {Path(config.into, 'report/index.html')}: open it in a browser")
+    print(f"report: open {Path(config.into, 'report/index.html')} in a browser")
 
 
 if __name__ == "__main__":

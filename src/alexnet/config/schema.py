@@ -33,7 +33,7 @@ class Drawn:
 
 @dataclass
 class Dataset:
-    layout: Layout = MISSING  # auto: detected from the files; see layouts.DESCRIPTIONS
+    layout: Layout = MISSING  # auto: recognised by file names; index/layouts.LAYOUTS describes each
     root: str = MISSING  # relative to the main checkout; IMAGENET_ROOT overrides it
     seed: int = MISSING  # for generated images, the held-out split and the shuffle
     held_out: float | None = MISSING  # fraction of each class for val if it has none, ≥ 1 image
