@@ -1,4 +1,4 @@
-"""data/train and data/shards → metrics.json and data/evaluate: errors of ten views and of one."""
+"""data/train and data/shards → metrics.json and data/evaluate: ten-view and centre-view errors."""
 
 import sys
 from pathlib import Path
@@ -17,24 +17,23 @@ from alexnet.dataset.index import load_index
 from alexnet.evaluate.predictions import choose_split, write_predictions
 from alexnet.evaluate.result import errors_table, result_of, run_of, write_result
 from alexnet.inference.predict import count_errors, predict
-from alexnet.launch.torchrun import Launch, launched
+from alexnet.launch.torchrun import LaunchSettings, launch
 from alexnet.model.precision import pick_autocast
 from alexnet.model.towers import RankLayout
 from alexnet.model.weights import load_model
 from alexnet.runtime.files import replaced
 
-MAIN = Path("data")  # the run whose errors stand in metrics.json
+MAIN = Path("data")  # only this run writes metrics.json
 
 
 @stage
 def main(config: Config) -> None:
-    how = asdict(config.launcher)
-    del how["checkpoint_steps"]
-    launched(Launch(**how), partial(work, Path(config.data), Path(config.into)))
+    settings = LaunchSettings(**asdict(config.launcher))
+    launch(settings, partial(work, Path(config.data), Path(config.into)))
 
 
 def work(data: Path, into: Path, layout: RankLayout, device: torch.device) -> None:
-    """What is done in each process."""
+    """The work of one rank."""
     net, moments, description = load_model(into / "train", layout)
     index = load_index(data / "index")
     split, shards = choose_split(data, index, description)

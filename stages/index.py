@@ -1,4 +1,4 @@
-"""raw archives → data/index: where every image lies, and its label. Reads headers alone."""
+"""Raw archives → data/index: archive, offset, size and label of each image."""
 
 import sys
 from pathlib import Path
@@ -23,7 +23,7 @@ def main(config: Config) -> None:
     layout = layouts.find_layout(root) if dataset.layout == "auto" else str(dataset.layout)
     print(f"index: {layouts.DESCRIPTIONS[layout]} in {root}", flush=True)
     index = layouts.read_index(root, layout, dataset.seed, dataset.held_out)
-    with replaced(Path(config.data, "index")) as folder:
+    with replaced(Path(config.into, "index")) as folder:
         save_index(index, folder)
     images = ", ".join(f"{len(rows):,} {split}" for split, rows in index.splits.items())
     order = layouts.label_order(index)

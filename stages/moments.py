@@ -1,4 +1,4 @@
-"""data/shards/train → data/moments: its mean image, and the eigenpairs of its RGB covariance."""
+"""data/shards/train → data/moments: the mean image and the eigenpairs of the RGB covariance."""
 
 import sys
 from pathlib import Path
@@ -26,7 +26,7 @@ def main(config: Config) -> None:
         for sums in pool.map(partial(sums_of_shard, train.folder), count):
             total = total + sums
             advance(sums.count)
-    with replaced(Path(config.data, "moments")) as folder:
+    with replaced(Path(config.into, "moments")) as folder:
         colour = pca.save_moments(folder, total)
     means = " / ".join(f"{mean:.1f}" for mean in colour["channel_means"])
     deviations = " / ".join(f"{root:.2f}" for root in colour["sqrt_eigenvalues"])

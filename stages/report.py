@@ -1,4 +1,4 @@
-"""Everything before it → data/report: one page that shows it all, and its figures as PNG files."""
+"""The outputs of all stages → data/report: one HTML page, and its figures as PNG files."""
 
 import sys
 from pathlib import Path
@@ -11,15 +11,13 @@ from alexnet.report.collect import gathered
 from alexnet.report.page import write_report
 from alexnet.runtime.files import replaced
 
-FOLDER = Path("data/report")
-
 
 @stage
 def main(config: Config) -> None:
     report = gathered(Path())
-    with replaced(FOLDER) as folder:
+    with replaced(Path(config.into, "report")) as folder:
         write_report(folder, report)
-    print(f"report: {FOLDER / 'index.html'}: open it in a browser")
+    print(f"report: open {Path(config.into, 'report/index.html')} in a browser")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""data/index and the raw archives → data/shards: every image as 256×256 RGB, in LMDB files."""
+"""data/index and the raw archives → data/shards: each image as 256×256 RGB, in LMDB files."""
 
 import sys
 from pathlib import Path
@@ -42,11 +42,12 @@ def main(config: Config) -> None:
                 apply_exif=dataset.apply_exif,
                 on_error=dataset.on_error,
             )
-            with workers(config.executor) as pool, progress(len(rows), f"resize {split}") as go:
-                resize(pool, jobs, go)
+            task = f"resize {split}"
+            with workers(config.executor) as pool, progress(len(rows), task) as advance:
+                resize(pool, jobs, advance)
             manifest = join(jobs[0].path.parent, rows, jobs)
             print(f"resize: {split}: {summary(manifest)}")
-        take_place(work / "shards", Path(config.data, "shards"))
+        take_place(work / "shards", Path(config.into, "shards"))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""data/shards and data/moments → data/train: the model, and the history of its epochs."""
+"""data/shards and data/moments → data/train: the model and its history per epoch."""
 
 import sys
 from pathlib import Path
@@ -15,7 +15,7 @@ from alexnet.config.stage import stage
 from alexnet.dataset.index import load_synsets
 from alexnet.dataset.moments import load_moments
 from alexnet.dataset.shards import Shards
-from alexnet.launch.torchrun import Launch, held, launched
+from alexnet.launch.torchrun import LaunchSettings, launch, shared_scratch
 from alexnet.model.alexnet import AlexNet, initialise
 from alexnet.model.description import ModelDescription, describe_input
 from alexnet.model.net_config import NetConfig
@@ -35,20 +35,17 @@ INPUTS = ["index/classes.csv", *SPLITS, *MOMENTS]
 
 
 @stage
-def main(config: Config) -> None:
-    how = asdict(config.launcher)
-    steps = how.pop("checkpoint_steps")
-    launched(Launch(**how), partial(work, config, steps))
+def main(config: Config) -> float | None:
+    return launch(LaunchSettings(**asdict(config.launcher)), partial(work, config))
 
 
-def work(config: Config, steps: int, layout: RankLayout, device: torch.device) -> None:
-    """What is done in each process."""
+def work(config: Config, layout: RankLayout, device: torch.device) -> float | None:
+    """The work of one rank. Return the last centre-view top-1 error in %."""
     print(f"train: {usable_threads()}", flush=True)
     data = Path(config.data)
     synsets = load_synsets(data / "index")
     moments = load_moments(data / "moments")
     shards, val = Shards(data / "shards/train"), Shards(data / "shards/val")
-    dataset = config.dataset
     model, numbers = asdict(config.model), asdict(config.recipe)
     std, bias = model.pop("init_std"), model.pop("init_bias")
     net_config = NetConfig.from_mapping({"classes": len(synsets)} | model)
@@ -61,18 +58,21 @@ def work(config: Config, steps: int, layout: RankLayout, device: torch.device) -
     net.to(device).to(memory_format=torch.channels_last)
     parameters = asdict(net_config), std, bias, numbers, config.lr, config.seed, start
     mark = fingerprint(*parameters, *(data / name for name in INPUTS), *sources())
-    with held("train", mark, layout) as scratch:
+    steps = config.launcher.checkpoint_steps
+    with shared_scratch("train", mark, layout) as scratch:
         history = train(net, shards, val, moments, recipe, config.seed, scratch, steps)
         whole.load_state_dict(gather_rows(net.state_dict(), layout))
         if not layout.is_main:
-            return
+            return None
         description = ModelDescription(
             choices=config.choices,
             lr=config.lr,
             seed=config.seed,
             net=net_config,
             recipe=numbers,
-            input=describe_input(dataset.resample, dataset.apply_exif, net_config.crop),
+            input=describe_input(
+                config.dataset.resample, config.dataset.apply_exif, net_config.crop
+            ),
             synsets=synsets,
         )
         with replaced(Path(config.into, "train")) as folder:
@@ -80,6 +80,7 @@ def work(config: Config, steps: int, layout: RankLayout, device: torch.device) -
             write_csv(folder / "history.csv", history)
             examples = augmentation_examples(shards, moments, recipe, config.seed)
             write_csv(folder / "augmentation.csv", examples)
+    return history[-1]["top1_error"]
 
 
 if __name__ == "__main__":

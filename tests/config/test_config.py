@@ -1,9 +1,9 @@
-"""Where each value lives, and how a wrong one is told."""
+"""Each parameter has one place, invalid values are reported, Hydra's own features work."""
 
+import os
 import shutil
 import subprocess
 import sys
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -16,34 +16,23 @@ from presets import preset
 
 ROOT = Path(__file__).parents[2]
 MISSING = object()
-CHOICES = sorted((ROOT / "conf").glob("*/*.yaml"))
+PRESETS = sorted((ROOT / "conf").glob("*/*.yaml"))
 
 
-def keys(tree: dict[str, Any], prefix: str = "") -> list[str]:
-    inner = [
-        keys(v, f"{prefix}{k}.") if isinstance(v, dict) else [prefix + k] for k, v in tree.items()
-    ]
-    return [key for some in inner for key in some]
-
-
-def test_every_value_has_one_place() -> None:
-    """Within any choice of groups no key is defined twice, and params.yaml holds only its own."""
+def test_each_parameter_is_defined_in_one_place() -> None:
+    """params.yaml holds only names of presets, seed and lr; no preset holds these two."""
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     assert set(params) == {*GROUPS, "seed", "lr"}
-    places = Counter(keys(params))
-    for group in GROUPS:
-        places.update(f"{group}.{key}" for key in keys(preset(group, params[group])))
-    assert max(places.values()) == 1
-    assert not [path for path in CHOICES if "lr" in yaml.safe_load(path.read_text())]
+    assert not [path for path in PRESETS if "lr" in yaml.safe_load(path.read_text())]
 
 
-@pytest.mark.parametrize("group", sorted({*GROUPS} - {"executor"}))  # whose arguments are its own
-def test_the_choices_of_a_group_define_the_same_keys(group: str) -> None:
-    names = [path.stem for path in CHOICES if path.parent.name == group]
+@pytest.mark.parametrize("group", sorted({*GROUPS} - {"executor"}))  # each has its own arguments
+def test_the_presets_of_a_group_define_the_same_keys(group: str) -> None:
+    names = [path.stem for path in PRESETS if path.parent.name == group]
     assert len({frozenset(preset(group, name)) for name in names}) == 1
 
 
-@pytest.mark.parametrize("path", [p for p in CHOICES if p.parent.name in ("model", "recipe")])
+@pytest.mark.parametrize("path", [p for p in PRESETS if p.parent.name in ("model", "recipe")])
 def test_a_preset_lists_only_what_differs_from_paper(path: Path) -> None:
     own = yaml.safe_load(path.read_text())
     if path.stem == "paper":
@@ -55,7 +44,7 @@ def test_a_preset_lists_only_what_differs_from_paper(path: Path) -> None:
 
 
 def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Values by their dotted keys."""
+    """Return the values by their dotted keys."""
     values: dict[str, Any] = {}
     for key, value in tree.items():
         nested = isinstance(value, dict) and value
@@ -65,7 +54,7 @@ def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of what a stage needs to start, so that none runs on data/."""
+    """A copy of what a stage needs to start, so that none runs on data/."""
     folder = tmp_path_factory.mktemp("copy")
     for name in ("conf", "src", "stages"):
         shutil.copytree(ROOT / name, folder / name)
@@ -73,13 +62,15 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(copy: Path, stage: str, *overrides: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(copy / f"stages/{stage}.py"), *overrides]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")
+def run(copy: Path, stage: str, *args: str, **env: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(copy / f"stages/{stage}.py"), *args]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd="/", env=os.environ | env
+    )
 
 
 @pytest.mark.parametrize(
-    ("override", "says"),
+    ("override", "message"),
     [
         ("lr=fast", "lr: Value 'fast'"),
         ("rl=0.01", "Key 'rl' not in 'Config'"),
@@ -93,22 +84,66 @@ def run(copy: Path, stage: str, *overrides: str) -> subprocess.CompletedProcess[
         ("lr=[", "no viable alternative"),
     ],
 )
-def test_a_wrong_parameter_is_one_clear_line(copy: Path, override: str, says: str) -> None:
+def test_an_invalid_parameter_gives_one_line(copy: Path, override: str, message: str) -> None:
     ran = run(copy, "moments", override)
     assert ran.returncode == 1
     (line,) = ran.stderr.splitlines()
     assert line.startswith("error: ")
-    assert says in line
+    assert message in line
     assert "fix: " in line
     assert ran.stdout == ""
 
 
-def test_help_and_the_composed_configuration_can_be_seen(copy: Path) -> None:
+def test_help_and_the_composed_configuration_are_printed(copy: Path) -> None:
     shown = yaml.safe_load(run(copy, "train", "--cfg", "job", "lr=0.5", "model=paper").stdout)
     assert (shown["lr"], shown["model"]["width_divisor"]) == (0.5, 1)
     assert run(copy, "train", "--help").returncode == 0
 
 
+def test_the_shell_can_complete_parameters(copy: Path) -> None:
+    assert "complete -o nospace" in run(copy, "train", "-sc", "install=bash").stdout
+    line = {"COMP_LINE": "python stages/train.py model=q", "COMP_POINT": "30"}
+    assert run(copy, "train", "-sc", "query=bash", **line).stdout.strip() == "model=quick"
+
+
+def test_hydra_itself_can_be_configured_on_the_command_line(copy: Path) -> None:
+    ran = run(copy, "train", "--cfg", "hydra", "hydra.run.dir=elsewhere", "+hydra.job.env_set.A=b")
+    shown = yaml.safe_load(ran.stdout)["hydra"]
+    assert (shown["run"]["dir"], shown["job"]["env_set"]) == ("elsewhere", {"A": "b"})
+
+
+def test_each_job_of_a_multirun_writes_to_its_own_folder(copy: Path) -> None:
+    small = ["dataset.drawn.train_per_class=2", "dataset.drawn.val_per_class=2"]
+    ran = run(copy, "index", "-m", "dataset.seed=1,2", *small)
+    assert ran.returncode == 0, ran.stderr
+    first, second = (copy / f"multirun/{n}/index/train.npy" for n in range(2))
+    assert first.read_bytes() != second.read_bytes()
+    assert not (copy / "data").exists()
+
+
+JOB = """
+import sys
+sys.path.insert(0, "src")
+from alexnet.config.stage import stage
+
+@stage
+def main(config):
+    print(config.data, config.into, config.lr, sys.argv[1:])
+
+main()
+"""
+
+
+def test_a_job_of_a_multirun_can_restart_itself_alone(copy: Path) -> None:
+    """torchrun starts a script again with sys.argv, which then must not name all jobs."""
+    (copy / "stages/job.py").write_text(JOB)
+    lines = run(copy, "job", "-m", "lr=0.1,0.2").stdout.splitlines()
+    assert lines[0] == "data multirun/0 0.1 ['lr=0.1', 'into=multirun/0']"
+    assert lines[-1] == "data multirun/1 0.2 ['lr=0.2', 'into=multirun/1']"
+    assert run(copy, "job", "-m", "lr=0.1", "into=x").stdout == "data x 0.1 ['lr=0.1', 'into=x']\n"
+    assert run(copy, "job", "lr=0.1").stdout == "data data 0.1 ['lr=0.1']\n"
+
+
 def test_a_message_is_one_line() -> None:
-    assert str(InputError("what\n  where", "command")) == "what where; fix: command"
-    assert str(InputError("what")) == "what"
+    assert str(InputError("problem\n  place", "command")) == "problem place; fix: command"
+    assert str(InputError("problem")) == "problem"

@@ -1,4 +1,4 @@
-"""Both sides of each row in which the paper, the 2012 code and Caffe disagree about the net."""
+"""What differs between the nets of the paper, the 2012 code and Caffe, each way."""
 
 from dataclasses import replace
 from typing import Any
@@ -17,7 +17,7 @@ from presets import preset
 
 
 def net_of(name: str, width_divisor: int | None = None) -> tuple[AlexNet, dict[str, Any]]:
-    """The net of conf/model/<name>.yaml, initialised; with it, what the file says."""
+    """Return the initialised net of conf/model/<name>.yaml, and the values of the file."""
     told = preset("model", name)
     values = {key: value for key, value in told.items() if not key.startswith("init")}
     if width_divisor:
@@ -28,7 +28,7 @@ def net_of(name: str, width_divisor: int | None = None) -> tuple[AlexNet, dict[s
 
 
 def outputs(net: AlexNet, x: Tensor, *names: str) -> list[Tensor]:
-    """What the named layers give."""
+    """Return the outputs of the named layers."""
     seen: dict[str, Tensor] = {}
     hooks = [
         layer.register_forward_hook(lambda _, __, out, name=name: seen.update({name: out}))
@@ -51,7 +51,7 @@ def outputs(net: AlexNet, x: Tensor, *names: str) -> list[Tensor]:
         ("six_conv", 61_555_304, 668_488),
     ],
 )
-def test_sizes(name: str, parameters: int, neurons: int) -> None:
+def test_numbers_of_parameters_and_neurons(name: str, parameters: int, neurons: int) -> None:
     net, told = net_of(name)
     assert sum(p.numel() for p in net.parameters()) == parameters
     side = told["crop"]
@@ -59,19 +59,19 @@ def test_sizes(name: str, parameters: int, neurons: int) -> None:
     assert sum(out.numel() for out in outs) == neurons
 
 
-def test_the_sixth_layer_sees_both_towers_and_is_six_by_six() -> None:
+def test_conv6_sees_both_towers_and_is_six_by_six() -> None:
     net, _ = net_of("six_conv", 8)
     assert net.conv6.groups == 1
     assert outputs(net, torch.zeros(1, 3, 224, 224), "conv6")[0].shape == (1, 32, 6, 6)
 
 
-def test_one_gpu_has_no_border_between_maps() -> None:
+def test_one_gpu_connects_all_maps() -> None:
     net, _ = net_of("one_gpu")
     assert [layer.groups for name, layer in layers_of(net).items() if "conv" in name] == [1] * 5
 
 
 def after_first(net: AlexNet, x: Tensor) -> Tensor:
-    """What conv2 is given."""
+    """Return the input of conv2."""
     seen: list[Tensor] = []
     hook = net.conv2.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     with torch.no_grad():
@@ -80,8 +80,8 @@ def after_first(net: AlexNet, x: Tensor) -> Tensor:
     return seen[0]
 
 
-def test_order_of_layer_1() -> None:
-    """As the text: rectifier, normalisation, pool. As the 2012 code: the rectifier comes last."""
+def test_layer1_order_as_in_the_text_and_in_the_2012_code() -> None:
+    """Text: rectifier, normalisation, pool. 2012 code: normalisation, pool, rectifier."""
     x = 50 * torch.randn(2, 3, 224, 224)
     for name in ("paper", "original"):
         net, told = net_of(name, 8)
@@ -94,21 +94,20 @@ def test_order_of_layer_1() -> None:
         torch.testing.assert_close(after_first(net, x), expected)
 
 
-def test_scope_of_the_normalisation() -> None:
-    """Caffe's reaches across the border between the towers, the paper's does not."""
+def test_only_caffe_normalises_across_towers() -> None:
     x = 50 * torch.randn(1, 3, 227, 227)
     for name, reaches in (("paper", False), ("caffe", True)):
         net, told = net_of(name, 2)  # 48 maps, 24 a tower
         side = told["crop"]
         before = after_first(net, x[:, :, :side, :side])
         with torch.no_grad():
-            net.conv1.weight[24:] *= 2000  # the second tower alone
+            net.conv1.weight[24:] *= 2000  # only the second tower
             after = after_first(net, x[:, :, :side, :side])
         changed = (before != after).sum(dim=(0, 2, 3)) > 0
         assert bool(changed[:24].any()) is reaches, name
 
 
-def test_spatial_norm_is_its_formula() -> None:
+def test_spatial_norm_matches_its_formula() -> None:
     x = torch.randn(2, 3, 6, 7, dtype=torch.float64)
     expected = torch.empty_like(x)
     for row in range(6):
@@ -119,7 +118,7 @@ def test_spatial_norm_is_its_formula() -> None:
     torch.testing.assert_close(spatial_norm(x, 1, 5, 0.3, 0.75), expected)
 
 
-def test_only_the_original_has_a_spatial_norm() -> None:
+def test_only_the_original_net_has_a_spatial_norm() -> None:
     for name in ("paper", "caffe", "quick", "original"):
         net, _ = net_of(name, 8)
         assert (net.config.spatial_norm is not None) is (name == "original")
@@ -128,8 +127,8 @@ def test_only_the_original_has_a_spatial_norm() -> None:
     assert not torch.equal(with_it, outputs(net, 50 * torch.ones(1, 3, 224, 224), "conv3")[0])
 
 
-def test_alpha_by_the_text_and_by_the_code() -> None:
-    """The 2012 code, Caffe and torch divide alpha by n; ours is the paper's formula."""
+def test_alpha_as_in_the_text_and_as_in_the_code() -> None:
+    """The 2012 code, Caffe and torch divide alpha by n; lrn() is the formula of the paper."""
     assert net_of("paper", 16)[1]["lrn"]["alpha"] == 1e-4
     for name in ("original", "caffe"):
         assert net_of(name, 16)[1]["lrn"]["alpha"] == pytest.approx(1e-4 / 5)
@@ -139,7 +138,7 @@ def test_alpha_by_the_text_and_by_the_code() -> None:
 
 
 def test_dropout_masked_and_inverted() -> None:
-    """The text halves at test; Caffe doubles in training: the same expectation."""
+    """The text halves outputs at test time, Caffe doubles them in training: equal expectations."""
     x = 50 * torch.randn(2, 3, 224, 224)
     for form, training, at_test in (("masked", 1.0, 0.5), ("inverted", 2.0, 1.0)):
         net = AlexNet(NetConfig(5, 16, dropout_form=form))
@@ -164,7 +163,7 @@ def test_padding_and_crop() -> None:
 
 
 def test_initial_values_of_each_preset() -> None:
-    for name in ("original", "caffe"):  # the paper's: tests/test_paper.py
+    for name in ("original", "caffe"):  # for the paper's see tests/model/test_paper.py
         net, told = net_of(name)
         for layer, module in layers_of(net).items():
             std = float(module.weight.detach().std())
@@ -172,7 +171,7 @@ def test_initial_values_of_each_preset() -> None:
             assert (module.bias == told["init_bias"][layer]).all(), (name, layer)
 
 
-def test_maps_that_do_not_divide_are_refused() -> None:
+def test_maps_that_the_towers_cannot_share_are_rejected() -> None:
     with pytest.raises(InputError, match="conv2 has 255 maps"):
         NetConfig(
             maps={"conv1": 96, "conv2": 255, "conv3": 384, "conv4": 384, "conv5": 256, "conv6": 0}
@@ -188,7 +187,7 @@ def without(*names: str) -> dict[str, Any]:
     return {"maps": MAPS | dict.fromkeys(names, 0)}
 
 
-def test_without_lrn_the_rectified_maps_go_to_the_pool() -> None:
+def test_without_lrn_the_rectified_maps_are_pooled() -> None:
     x = 60 * torch.randn(2, 3, 224, 224)
     net, plain = narrow(), narrow(lrn=None)
     plain.load_state_dict(net.state_dict())
@@ -197,8 +196,8 @@ def test_without_lrn_the_rectified_maps_go_to_the_pool() -> None:
     assert not torch.equal(after_first(plain, x), after_first(net, x))
 
 
-def test_pools_that_do_not_overlap_keep_the_six_by_six() -> None:
-    """The geometry of fidelity: 55 → 28 → 26 → 13 → 13 → 13 → 11 → 6."""
+def test_pools_without_overlap_end_at_six_by_six() -> None:
+    """Sides: 55 → 28 → 26 → 13 → 13 → 13 → 11 → 6."""
     net = narrow(overlapping=False)
     x = torch.randn(1, 3, 224, 224)
     sides = [out.shape[-1] for out in outputs(net, x, "conv1", "conv2", "conv3", "conv4", "conv5")]
@@ -211,17 +210,17 @@ def test_pools_that_do_not_overlap_keep_the_six_by_six() -> None:
 
 
 @pytest.mark.parametrize("name", ["conv2", "conv3", "conv4", "conv5"])
-def test_a_convolutional_layer_can_be_left_out(name: str) -> None:
+def test_a_convolutional_layer_can_be_removed(name: str) -> None:
     net = narrow(**without(name))
     assert set(layers_of(narrow())) - set(layers_of(net)) == {name}
     assert net(torch.randn(2, 3, 224, 224)).shape == (2, 10)
 
 
-def test_towers_that_do_not_communicate_meet_in_fc6_alone() -> None:
+def test_towers_without_communication_meet_only_in_fc6() -> None:
     x = (60 * torch.randn(1, 3, 224, 224)).requires_grad_()
 
     def reaches(net: AlexNet) -> bool:
-        """Whether the second tower's last maps depend on the first tower's conv2."""
+        """Return whether conv5 of the second tower depends on conv2 of the first."""
         net.conv2.weight.requires_grad_()
         seen: list[Tensor] = []
         hook = net.conv5.register_forward_hook(lambda _, __, out: seen.append(out))
@@ -239,12 +238,12 @@ def test_towers_that_do_not_communicate_meet_in_fc6_alone() -> None:
     assert counts == [32 * 48 * 9 + 48, 16 * 48 * 9 + 48]
 
 
-def test_an_even_number_of_neighbours_is_refused() -> None:
+def test_an_even_number_of_neighbours_is_rejected() -> None:
     with pytest.raises(InputError, match=r"model\.lrn\.n is 4"):
         narrow(lrn=LrnConfig(n=4))
 
 
-def test_tanh_in_the_rectifiers_place() -> None:
+def test_tanh_replaces_the_rectifier() -> None:
     x = torch.randn(2, 3, 224, 224)
     net = narrow(activation="tanh", lrn=None)
     bounded = outputs(net, x, "conv1")[0].tanh()

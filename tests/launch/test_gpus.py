@@ -1,4 +1,4 @@
-"""Processes that take devices: none takes one that another holds."""
+"""Leases of GPUs: no process gets a device that another holds."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ import torch
 
 from alexnet.launch import gpus, torchrun
 from alexnet.launch.gpus import leased, leased_device, visible_gpus
-from alexnet.launch.torchrun import Launch
+from alexnet.launch.torchrun import LaunchSettings
 
 HOLD = """
 import sys, time
@@ -26,46 +26,46 @@ def holder(folder: Path, count: int, seconds: float = 60) -> "subprocess.Popen[s
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
-def said(process: "subprocess.Popen[str]") -> str:
+def next_line(process: "subprocess.Popen[str]") -> str:
     assert process.stdout
     return process.stdout.readline().strip()
 
 
-def test_runs_take_different_devices_and_a_killed_one_gives_its_back(tmp_path: Path) -> None:
+def test_runs_lease_different_devices_and_a_killed_run_frees_its_own(tmp_path: Path) -> None:
     first = holder(tmp_path, 1)
-    assert said(first) == "0"
+    assert next_line(first) == "0"
     with leased(["a", "b"], 1, tmp_path) as own:
         assert own == [1]
         third = holder(tmp_path, 1, 0)
-        assert said(third) == "waiting for 1 of 2 GPUs, which other runs hold"
+        assert next_line(third) == "waiting for 1 of 2 GPUs, which other runs hold"
         assert third.poll() is None
         first.kill()
-        assert said(third) == "0"
+        assert next_line(third) == "0"
         assert third.wait() == 0
     with leased(["a", "b"], 2, tmp_path) as own:
         assert own == [0, 1]
     first.wait()
 
 
-def test_several_are_taken_at_once_or_not_at_all(
+def test_several_devices_are_leased_at_once_or_not_at_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gpus, "SECONDS_A_LOOK", 0.05)
+    monkeypatch.setattr(gpus, "POLL_SECONDS", 0.05)
     with leased(["a", "b"], 1, tmp_path):
         pair = holder(tmp_path, 2, 0)
-        assert said(pair).startswith("waiting for 2 of 2")
-        with leased(["a", "b"], 1, tmp_path) as own:  # the pair holds none while it waits
+        assert next_line(pair).startswith("waiting for 2 of 2")
+        with leased(["a", "b"], 1, tmp_path) as own:  # the waiting process holds none
             assert own == [1]
-    assert said(pair) == "0 1"
+    assert next_line(pair) == "0 1"
     assert pair.wait() == 0
 
 
-def test_a_name_with_slashes_is_a_name(tmp_path: Path) -> None:
+def test_a_name_may_contain_slashes(tmp_path: Path) -> None:
     with leased(["MIG-GPU-5/1/0"], 1, tmp_path) as own:
         assert own == [0]
 
 
-def test_names_are_those_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gpus_have_the_names_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     assert visible_gpus() == ["0", "1"]
@@ -73,18 +73,18 @@ def test_names_are_those_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     assert visible_gpus() == ["5", "GPU-12ab"]
 
 
-def test_auto_is_a_leased_gpu_and_what_is_named_is_taken(
+def test_auto_leases_a_gpu_and_a_named_device_needs_no_lease(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gpus, "pick_device", torch.device)
     monkeypatch.setattr(gpus.tempfile, "gettempdir", lambda: str(tmp_path))
     monkeypatch.setattr(gpus, "visible_gpus", lambda: ["7", "8"])
     auto, named = leased_device("auto"), leased_device("cuda:0")
-    with auto as one, leased_device("auto") as other, named as own:
-        assert [str(each) for each in (one, other, own)] == ["cuda:0", "cuda:1", "cuda:0"]
+    with auto as first, leased_device("auto") as second, named as third:
+        assert [*map(str, (first, second, third))] == ["cuda:0", "cuda:1", "cuda:0"]
 
 
-def test_ranks_see_the_devices_that_their_launcher_holds(
+def test_ranks_see_the_devices_that_their_launcher_leases(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[str] = []
@@ -92,8 +92,10 @@ def test_ranks_see_the_devices_that_their_launcher_holds(
     monkeypatch.setattr(torchrun, "visible_gpus", lambda: ["4", "5", "6"])
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,6")
     monkeypatch.setattr(
-        torchrun, "_run", lambda _: seen.append(torchrun.os.environ["CUDA_VISIBLE_DEVICES"])
+        torchrun,
+        "_run_torchrun",
+        lambda _: seen.append(torchrun.os.environ["CUDA_VISIBLE_DEVICES"]),
     )
     with leased(["4", "5", "6"], 1):
-        torchrun._start(Launch(processes=2, towers=2))
+        torchrun._start_ranks(LaunchSettings(processes=2, towers=2))
     assert seen == ["5,6"]

@@ -1,4 +1,4 @@
-"""The training stage under torchrun: the same script, by the command a user gives."""
+"""Stages under torchrun, started with the command a user types."""
 
 import csv
 import os
@@ -21,7 +21,7 @@ from alexnet.evaluate.result import read_result
 from alexnet.inference.predict import count_errors, predict
 from alexnet.launch import torchrun
 from alexnet.launch.gpus import pick_device
-from alexnet.launch.torchrun import Launch, launched
+from alexnet.launch.torchrun import LaunchSettings, launch
 from alexnet.model.tensor_file import load_tensors
 from alexnet.model.towers import SINGLE_PROCESS
 from alexnet.model.weights import load_model
@@ -40,38 +40,38 @@ PATIENCE = 600  # seconds, on a busy machine
 
 
 @pytest.mark.parametrize(
-    ("numbers", "says"),
+    ("numbers", "message"),
     [
         ({"processes": 3, "towers": 2}, "processes is 3, launcher.towers 2"),
         ({"processes": 0}, "processes is 0"),
         ({"processes": 4, "towers": 4}, "towers is 4"),
-        ({"nodes": "2"}, "nodes is 2, without a place to meet"),
+        ({"nodes": "2"}, "nodes is 2, without a rendezvous"),
         ({"nodes": "two", "rendezvous": "here:1"}, "nodes is two"),
         ({"max_restarts": -1}, "max_restarts is -1"),
     ],
 )
-def test_contradictions_are_refused(numbers: dict[str, Any], says: str) -> None:
-    with pytest.raises(InputError, match=says):
-        Launch(**numbers)
+def test_contradictory_settings_are_rejected(numbers: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        LaunchSettings(**numbers)
 
 
-def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_processes_than_gpus_are_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    with pytest.raises(InputError, match=r"processes is 2, and there are 1 GPUs; fix: .*=cpu"):
-        torchrun._start(Launch(processes=2))
+    with pytest.raises(InputError, match=r"processes is 2, but there are 1 GPUs; fix: .*=cpu"):
+        torchrun._start_ranks(LaunchSettings(processes=2))
 
 
-def test_one_process_is_this_one() -> None:
+def test_a_single_process_does_the_work_itself() -> None:
     seen: list[Any] = []
-    launched(Launch(device="cpu"), lambda *place: seen.append(place))
+    launch(LaunchSettings(device="cpu"), lambda *place: seen.append(place))
     assert seen == [(SINGLE_PROCESS, pick_device("cpu"))]
 
 
 def test_deterministic_is_passed_on() -> None:
     seen: list[bool] = []
     try:
-        launched(
-            Launch(device="cpu", deterministic=True),
+        launch(
+            LaunchSettings(device="cpu", deterministic=True),
             lambda *_: seen.append(torch.are_deterministic_algorithms_enabled()),
         )
     finally:
@@ -79,25 +79,30 @@ def test_deterministic_is_passed_on() -> None:
     assert seen == [True]
 
 
-def test_what_torchrun_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_arguments_of_torchrun(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["train.py", "lr=0.02"])
-    alone = torchrun._arguments(Launch(processes=2, towers=2, max_restarts=3), "logs")
+    alone = torchrun._arguments(LaunchSettings(processes=2, towers=2, max_restarts=3), "logs")
     assert {"--standalone", "--nproc-per-node=2", "--max-restarts=3"} < set(alone)
     assert alone[-2:] == [sys.modules["__main__"].__file__, "lr=0.02"]
-    many = torchrun._arguments(Launch(processes=2, nodes="1:4", rendezvous="first:29400"), "logs")
+    many = torchrun._arguments(
+        LaunchSettings(processes=2, nodes="1:4", rendezvous="first:29400"), "logs"
+    )
     assert {"--nnodes=1:4", "--rdzv-endpoint=first:29400"} < set(many)
     assert "--standalone" not in many
 
 
 LEAVING = """
 import atexit, os
-from alexnet.launch import torchrun as launching
+from alexnet.launch import torchrun
 from alexnet.runtime.errors import InputError
 
-atexit.register(os.abort)
-with launching._telling_once():
+def work(settings, work):
     print("done so far")
     raise {error}
+
+atexit.register(os.abort)
+torchrun._work_as_rank = work
+torchrun._run_rank(None, None)
 """
 
 
@@ -111,14 +116,14 @@ with launching._telling_once():
         ("ValueError", 1),
     ],
 )
-def test_a_rank_leaves_without_taking_down_what_could_abort(error: str, code: int) -> None:
+def test_a_rank_exits_without_running_exit_handlers_that_could_abort(error: str, code: int) -> None:
     command = [sys.executable, "-c", LEAVING.format(error=error)]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stdout) == (code, "done so far\n")
 
 
 class Stage:
-    """stages/train.py, or another script, in a checkout of its own."""
+    """stages/train.py, or another script, in its own checkout."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -132,13 +137,13 @@ class Stage:
         )
 
     def run(self, *overrides: str, script: str = "train") -> tuple[int, str, str]:
-        """Its exit code, and what it says on stdout and on stderr."""
+        """Return its exit code, stdout and stderr."""
         process = self.start(*overrides, script=script)
-        told, wrong = process.communicate(timeout=PATIENCE)
-        return process.returncode, told, wrong
+        out, error = process.communicate(timeout=PATIENCE)
+        return process.returncode, out, error
 
     def checkpoint(self) -> Path:
-        """The newest, as soon as there is one."""
+        """Wait for a checkpoint and return its path."""
         until = time.monotonic() + PATIENCE
         while time.monotonic() < until:
             for path in self.folder.glob(f".scratch/train/*/{NEWEST}"):
@@ -156,7 +161,7 @@ class Stage:
 
 @pytest.fixture(scope="module")
 def stage(images: Images, tmp_path_factory: pytest.TempPathFactory) -> Stage:
-    """With 20 images for training, and the same for validation."""
+    """A checkout with 20 images for training, and the same for validation."""
     folder = tmp_path_factory.mktemp("checkout")
     for name in ("conf", "src", "stages"):
         shutil.copytree(ROOT / name, folder / name)
@@ -179,43 +184,45 @@ EPOCHS = "recipe.epochs=10"  # of three steps
 
 @pytest.fixture(scope="module")
 def straight(stage: Stage) -> Stage:
-    """What one process makes of it without a break, in a checkout of its own."""
+    """An uninterrupted run of one process, in its own checkout."""
     copy = Stage(stage.folder.with_name("straight"))
     shutil.copytree(stage.folder, copy.folder)
-    code, _, wrong = copy.run("launcher.device=cpu", EPOCHS)
-    assert code == 0, wrong
+    code, _, error = copy.run("launcher.device=cpu", EPOCHS)
+    assert code == 0, error
     return copy
 
 
-def assert_same_model(found: Stage, wanted: Stage) -> None:
-    """To what float32 leaves of another order of sums; what is no float, to the byte."""
+def assert_same_model(found: Stage, expected: Stage) -> None:
+    """Equal weights up to the order of float32 sums; all other files byte for byte."""
     weights = found.weights()
-    for name, whole in wanted.weights().items():
+    for name, whole in expected.weights().items():
         assert weights[name].shape == whole.shape, name
         if name.endswith("weight"):  # biases begin at zero
             assert float((weights[name] - whole).norm() / whole.norm()) < 1e-3, name
-    assert weights.keys() == wanted.weights().keys()
-    first, second = (each.folder / "data/train/model.json" for each in (found, wanted))
+    assert weights.keys() == expected.weights().keys()
+    first, second = (each.folder / "data/train/model.json" for each in (found, expected))
     assert first.read_bytes() == second.read_bytes()
-    for row, other in zip(found.history(), wanted.history(), strict=True):
+    for row, other in zip(found.history(), expected.history(), strict=True):
         assert row["train_loss"] == pytest.approx(other["train_loss"], rel=1e-3)
 
 
 @pytest.mark.slow
-def test_two_towers_in_two_processes_make_the_model_of_one(stage: Stage, straight: Stage) -> None:
-    code, told, wrong = stage.run(*TWO, EPOCHS)
-    assert (code, wrong) == (0, "")
-    assert told.count("epoch  10/10") == 1
+def test_two_towers_in_two_processes_train_the_same_model_as_one(
+    stage: Stage, straight: Stage
+) -> None:
+    code, out, error = stage.run(*TWO, EPOCHS)
+    assert (code, error) == (0, "")
+    assert out.count("epoch  10/10") == 1
     assert_same_model(stage, straight)
     assert not list(stage.folder.glob(f".scratch/train/*/{NEWEST}"))
 
 
 @pytest.mark.slow
-def test_evaluation_in_two_processes_is_that_of_one(straight: Stage) -> None:
-    """A tower in each; one of them tells it, and writes."""
-    code, told, wrong = straight.run(*TWO, script="evaluate")
-    assert (code, wrong) == (0, "")
-    assert told.count("ten views") == 1
+def test_evaluation_in_two_processes_equals_that_in_one(straight: Stage) -> None:
+    """One tower in each process; only the main rank prints and writes."""
+    code, out, error = straight.run(*TWO, script="evaluate")
+    assert (code, error) == (0, "")
+    assert out.count("ten views") == 1
     data = straight.folder / "data"
     net, moments, _ = load_model(data / "train")
     alone = predict(net, Shards(data / "shards/val"), torch.from_numpy(moments.mean_image))
@@ -229,10 +236,10 @@ def test_evaluation_in_two_processes_is_that_of_one(straight: Stage) -> None:
 
 
 @pytest.mark.slow
-def test_a_lost_rank_a_stop_and_another_launcher_end_in_the_same_model(
+def test_a_lost_rank_a_stop_and_another_launcher_lead_to_the_same_model(
     stage: Stage, straight: Stage
 ) -> None:
-    """A rank is killed: torchrun goes on from the checkpoint. All are stopped: one process does."""
+    """After a killed rank torchrun resumes; after a stop, a single process does."""
     process = stage.start(*TWO, EPOCHS, "launcher.checkpoint_steps=1", "launcher.max_restarts=1")
     stage.checkpoint()
     ranks = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
@@ -242,30 +249,30 @@ def test_a_lost_rank_a_stop_and_another_launcher_end_in_the_same_model(
         if "resuming after" in line:
             process.send_signal(signal.SIGTERM)
     assert process.stderr
-    wrong = process.stderr.read()
-    assert (process.wait(PATIENCE), wrong) == (STOPPED, "")
-    code, told, wrong = stage.run("launcher.device=cpu", EPOCHS)
-    assert code == 0, wrong
-    assert "train: resuming after epoch" in told
+    error = process.stderr.read()
+    assert (process.wait(PATIENCE), error) == (STOPPED, "")
+    code, out, error = stage.run("launcher.device=cpu", EPOCHS)
+    assert code == 0, error
+    assert "train: resuming after epoch" in out
     assert_same_model(stage, straight)
 
 
 @pytest.mark.slow
-def test_a_rank_lost_for_good_is_told_in_a_line(stage: Stage) -> None:
+def test_a_rank_lost_for_good_is_reported_in_one_line(stage: Stage) -> None:
     process = stage.start(*TWO, "lr=0.0002", "launcher.max_restarts=0", "recipe.epochs=1000")
     stage.checkpoint()
     ranks = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     os.kill(int(ranks[1]), signal.SIGKILL)
-    _, wrong = process.communicate(timeout=PATIENCE)
+    _, error = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
-    assert wrong.startswith("error: rank 1 was killed by SIGKILL; fix: run again")
-    assert wrong.count("\n") == 1
+    assert error.startswith("error: rank 1 was killed by SIGKILL; fix: rerun")
+    assert error.count("\n") == 1
 
 
 @pytest.mark.slow
-def test_bad_input_that_all_ranks_meet_is_told_once_and_not_tried_again(stage: Stage) -> None:
-    code, said, wrong = stage.run(*TWO, "lr=1e9", "launcher.max_restarts=3")
-    assert (code, said.count("\n")) == (1, 1)
-    assert re.fullmatch(r"train: \d+ threads? \(.+\)\n", said)
-    assert wrong.startswith("error: the loss became NaN or infinite in epoch 1")
-    assert wrong.count("\n") == 1
+def test_invalid_input_is_reported_once_and_not_retried(stage: Stage) -> None:
+    code, out, error = stage.run(*TWO, "lr=1e9", "launcher.max_restarts=3")
+    assert (code, out.count("\n")) == (1, 1)
+    assert re.fullmatch(r"train: \d+ threads? \(.+\)\n", out)
+    assert error.startswith("error: the loss became NaN or infinite in epoch 1")
+    assert error.count("\n") == 1

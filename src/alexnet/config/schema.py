@@ -1,6 +1,6 @@
-"""What a stage can be told: every parameter, its type, and what it means.
+"""Stage configuration: every parameter with its type and meaning.
 
-Each value lives in exactly one file: the choices in params.yaml, the rest in conf/.
+params.yaml holds the names of the presets, `seed` and `lr`; conf/ holds all other values.
 """
 
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ Precision = StrEnum("Precision", ["auto", "bf16", "tf32", "fp32"])
 
 @dataclass
 class Drawn:
-    """How many images of how many drawn classes the miniature has."""
+    """Size of a generated dataset, in classes and in images per class."""
 
     classes: int = MISSING
     train_per_class: int = MISSING
@@ -33,31 +33,31 @@ class Drawn:
 
 @dataclass
 class Dataset:
-    layout: Layout = MISSING  # auto: found by looking; layouts.DESCRIPTIONS says what each is
-    root: str = MISSING  # relative to the main checkout; IMAGENET_ROOT goes before it
-    seed: int = MISSING  # of the drawing, the held-out part and the one global shuffle
-    held_out: float | None = MISSING  # of each class, for val where there is none; at least 1 image
-    resample: Resample = MISSING  # bicubic, or area: the 2012 code's choice
-    pixels: Pixels = MISSING  # raw, or jpeg: quality 95
-    apply_exif: bool = MISSING  # turn a picture as its EXIF orientation says
-    on_error: OnError = MISSING  # of an unreadable image: fail, or skip
+    layout: Layout = MISSING  # auto: recognised by file names; index/layouts.LAYOUTS describes each
+    root: str = MISSING  # relative to the main checkout; IMAGENET_ROOT overrides it
+    seed: int = MISSING  # for generated images, the held-out split and the shuffle
+    held_out: float | None = MISSING  # fraction of each class for val if it has none, ≥ 1 image
+    resample: Resample = MISSING  # bicubic, or area as in the 2012 code
+    pixels: Pixels = MISSING  # raw, or jpeg of quality 95
+    apply_exif: bool = MISSING  # rotate each image as its EXIF orientation says
+    on_error: OnError = MISSING  # for an unreadable image: fail, or skip it
     drawn: Drawn | None = None
 
 
 @dataclass
 class Lrn:
-    """Section 3.3: a / (k + alpha · Σ a²)^beta over n neighbouring maps, of one tower or of all."""
+    """Section 3.3: a / (k + alpha · Σ a²)^beta, the sum over n neighbouring maps."""
 
     k: float = MISSING
     n: int = MISSING
     alpha: float = MISSING
     beta: float = MISSING
-    across_towers: bool = MISSING
+    across_towers: bool = MISSING  # true: neighbours may belong to the other tower
 
 
 @dataclass
 class SpatialNorm:
-    """The same over size × size places of one map."""
+    """As Lrn, the sum over size × size positions of one map."""
 
     k: float = MISSING
     size: int = MISSING
@@ -67,7 +67,7 @@ class SpatialNorm:
 
 @dataclass
 class Maps:
-    """Of each convolutional layer, all towers together; conv6 may have none."""
+    """Number of maps of each convolutional layer, all towers together; 0: no such layer."""
 
     conv1: int = MISSING
     conv2: int = MISSING
@@ -79,7 +79,7 @@ class Maps:
 
 @dataclass
 class Layers:
-    """One number for each layer that has weights."""
+    """One value for each layer that has weights."""
 
     conv1: float = MISSING
     conv2: float = MISSING
@@ -100,9 +100,9 @@ class Model:
     neurons: int = MISSING
     crop: int = MISSING
     padding: list[int] = MISSING
-    communicate: bool = MISSING  # false: conv3 (and conv6) see their own tower alone
+    communicate: bool = MISSING  # false: conv3 (and conv6) see only their own tower
     activation: Activation = MISSING
-    overlapping: bool = MISSING  # section 3.4: pools of 3×3; false: 2×2
+    overlapping: bool = MISSING  # section 3.4: 3×3 pools with stride 2; false: 2×2
     layer1_order: Layer1Order = MISSING
     lrn: Lrn | None = field(default_factory=Lrn)
     spatial_norm: SpatialNorm | None = None
@@ -114,7 +114,7 @@ class Model:
 
 @dataclass
 class Plateau:
-    """Section 5: "when the validation error rate stopped improving", the rate is divided by ten."""
+    """Section 5: divide lr by ten "when the validation error rate stopped improving"."""
 
     patience: int = MISSING
     drops: int = MISSING
@@ -122,7 +122,7 @@ class Plateau:
 
 @dataclass
 class Dexp:
-    """The authors' automatic schedule: the rate falls by `span` over the epochs, in `steps`."""
+    """The schedule of the 2012 code: lr falls by the factor `span`, in `steps` equal factors."""
 
     span: float = MISSING
     steps: int = MISSING
@@ -136,7 +136,7 @@ class Recipe:
     weight_decay: float = MISSING
     bias_lr_multiplier: float = MISSING
     bias_decay: bool = MISSING
-    plateau: Plateau | None = None  # one of these three
+    plateau: Plateau | None = None  # exactly one of these three
     multistep: list[int] | None = None
     dexp: Dexp | None = None
     random_crops: bool = MISSING
@@ -159,23 +159,23 @@ class Recipe:
 class Launcher:
     device: str = MISSING
     processes: int = MISSING  # on each node
-    towers: int = MISSING  # processes that share one net: 1 or 2
-    nodes: str = MISSING  # a number, or as torchrun's 1:4
+    towers: int = MISSING  # ranks that share one net: 1 or 2
+    nodes: str = MISSING  # a number, or a range such as 1:4
     rendezvous: str | None = MISSING  # host:port, for several nodes
     max_restarts: int = MISSING
-    deterministic: bool = MISSING  # on a GPU; a CPU always is
-    checkpoint_steps: int = MISSING  # at most so many steps are done again after a kill
+    deterministic: bool = MISSING  # affects GPUs; CPU runs always are
+    checkpoint_steps: int = MISSING  # a killed run repeats at most this many steps
 
 
 @dataclass
 class Config:
-    data: str = "data"  # where index, shards and moments are
-    into: str = "${data}"  # where train and evaluate put theirs: experiments/ has its own
-    seed: int = MISSING  # of init, crops, colour shift and dropout
+    data: str = "data"  # folder of index, shards and moments
+    into: str = "${data}"  # folder of outputs; differs from data in experiments/ and with -m
+    seed: int = MISSING  # for init, crops, colour shift and dropout
     lr: float = MISSING
     dataset: Dataset = field(default_factory=Dataset)
     model: Model = field(default_factory=Model)
     recipe: Recipe = field(default_factory=Recipe)
     executor: dict[str, Any] = field(default_factory=dict)
     launcher: Launcher = field(default_factory=Launcher)
-    choices: dict[str, str] = field(default_factory=dict)  # dataset, model, recipe: names chosen
+    choices: dict[str, str] = field(default_factory=dict)  # names of dataset, model, recipe

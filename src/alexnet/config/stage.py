@@ -13,75 +13,76 @@ from importlib.metadata import distributions
 from pathlib import Path
 
 import hydra
-from hydra import compose, initialize
-from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from alexnet.config.compose import PRESETS, WRONG, _composed, _first_words, _params, _store, _typed
-from alexnet.config.schema import Config as Config
-from alexnet.runtime.errors import InputError
+from alexnet.config.compose import INVALID, PRESETS, register, short_message, to_config
+from alexnet.config.schema import Config
+from alexnet.runtime.errors import InputError, disk_error
 from alexnet.runtime.paths import CHECKOUT, home
 
-# parts of Hydra's own configuration by which it would call, or write to, whatever they name
-HYDRA = ("callbacks", "hydra_logging", "job_logging", "launcher", "sweeper", "run", "output_subdir")
+# packages whose version can change a result
+PACKAGES = ("cykooz-resizer", "dvc", "lmdb", "numpy", "pillow", "simplejpeg", "torch")
+
+Main = Callable[[Config], float | None]
 
 
-def stage(main: Callable[[Config], None]) -> Callable[[], None]:
+def stage(main: Main) -> Callable[[], None]:
     """Run `main` on the configuration composed from params.yaml, conf/ and the command line.
 
-    Bad input ends in one line on stderr and exit code 1.
+    Invalid input ends the process with one line on stderr and exit code 1. With `-m` (Hydra's
+    multirun) job n writes to multirun/<n>; what `main` returns is the objective of a sweeper.
     """
 
     def run() -> None:
-        os.environ["HYDRA_FULL_ERROR"] = "1"  # raise to here: Hydra itself would print many lines
+        os.environ["HYDRA_FULL_ERROR"] = "1"  # raise, instead of many lines by Hydra
         with errors_in_one_line():
             os.chdir(CHECKOUT)
             sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
-            _store(_params())
-            _check_own(sys.argv[1:])
+            register()
             hydra.main(str(CHECKOUT / "conf"), "params", version_base="1.3")(job)()
 
-    def job(composed: DictConfig) -> None:
-        with errors_in_one_line():  # inside, too: Hydra would print of an error that passes it
-            config = _typed(composed)
-            chosen = HydraConfig.get().runtime.choices
-            config.choices = {group: chosen[group] for group in PRESETS}
+    def job(composed: DictConfig) -> float | None:
+        with errors_in_one_line():  # here as well: Hydra would print errors that pass through it
             started = time.time()
-            main(config)
-            with suppress(OSError):  # the work is done: its record must not undo that
+            objective = main(_job_config(composed))
+            with suppress(OSError):  # the work is done, with or without its record
                 record_run(Path(sys.argv[0]).stem, started)
+            return objective
 
     return run
 
 
+def _job_config(composed: DictConfig) -> Config:
+    """Return the typed configuration, with the names of the presets.
+
+    A job of a multirun writes to its own folder. sys.argv becomes the command of this job alone:
+    torchrun starts the script again with it.
+    """
+    config, own = to_config(composed), HydraConfig.get()
+    config.choices = {group: own.runtime.choices[group] for group in PRESETS}
+    if own.mode == RunMode.MULTIRUN:
+        sys.argv[1:] = own.overrides.task
+        if config.into == config.data:
+            config.into = str(Path(own.sweep.dir, own.sweep.subdir))
+            sys.argv.append(f"into={config.into}")
+    return config
+
+
 @contextmanager
 def errors_in_one_line() -> Iterator[None]:
-    """End the process with one line and exit code 1 on bad input, a full disk or Ctrl-C."""
+    """End the process with one line and exit code 1 on invalid input, a full disk or Ctrl-C."""
     try:
         yield
     except InputError as error:
         sys.exit(f"error: {error}")
-    except WRONG as error:
-        sys.exit(f"error: {InputError(_first_words(error), _fix())}")
+    except INVALID as error:
+        sys.exit(f"error: {InputError(short_message(error), _fix())}")
     except OSError as error:
-        where = f", {error.filename}" if error.filename else ""
-        sys.exit(f"error: {error.strerror or error}{where}; fix: see to the disk and its rights")
+        sys.exit(f"error: {disk_error(error)}")
     except KeyboardInterrupt:
-        sys.exit("stopped; the same command goes on, in resize and train from where they were")
-
-
-def _check_own(line: list[str]) -> None:
-    """Raise InputError where Hydra's own parts are not Hydra's: there `_target_` is for nobody."""
-    asked = get_args_parser().parse_args(line)
-    if asked.config_path or asked.config_dir or asked.config_name:
-        raise InputError("values come from params.yaml and conf/ alone", "leave out --config-…")
-    told = _composed(asked.overrides).hydra
-    with initialize(None, version_base="1.3"):
-        own = compose("hydra_alone", return_hydra_config=True).hydra
-    for part in HYDRA:
-        if told[part] != own[part]:
-            raise InputError(f"hydra.{part} is changed, which no parameter may", _fix())
+        sys.exit("stopped; run the same command to resume")
 
 
 def _fix() -> str:
@@ -89,14 +90,10 @@ def _fix() -> str:
     return f"name a parameter shown by `python stages/{script} --cfg job`, with a value of its type"
 
 
-# whose versions can change a result
-PACKAGES = ("cykooz-resizer", "dvc", "lmdb", "numpy", "pillow", "simplejpeg", "torch")
-
-
 def record_run(stage: str, started: float) -> None:
-    """Write `.scratch/<stage>/run.json`: what no output may hold, since it differs every time."""
-    asked = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
-    commit = subprocess.run(asked, capture_output=True, text=True, check=False, cwd=CHECKOUT)
+    """Write .scratch/<stage>/run.json: time, host and versions, which no output may hold."""
+    describe = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+    commit = subprocess.run(describe, capture_output=True, text=True, check=False, cwd=CHECKOUT)
     run = {
         "command": sys.argv,
         "commit": commit.stdout.strip(),

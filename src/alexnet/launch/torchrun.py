@@ -1,17 +1,17 @@
-"""A stage on several processes: it starts its own script again under torchrun."""
+"""Run a stage in one process, or restart its script under torchrun in several."""
 
-import atexit
 import logging
 import os
 import re
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 import torch.distributed as dist
@@ -22,24 +22,25 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from alexnet.launch.gpus import leased, leased_device, pick_device, visible_gpus
 from alexnet.model.precision import make_deterministic
 from alexnet.model.towers import SINGLE_PROCESS, RankLayout, barrier, rank_layout
-from alexnet.runtime.errors import InputError
+from alexnet.runtime.errors import InputError, disk_error
 from alexnet.runtime.paths import home
 from alexnet.runtime.processes import prepare_process
 from alexnet.runtime.scratch import scratch
 from alexnet.runtime.threads import usable_threads
 
-TOLD = "ALEXNET_TOLD"  # names a file that the first rank to tell an error makes
+ERROR_FILE = "ALEXNET_ERROR_FILE"  # in the environment of a rank: where the first error line goes
 
-Work = Callable[[RankLayout, torch.device], None]
+Work = Callable[[RankLayout, torch.device], float | None]
 
 
 @dataclass(frozen=True)
-class Launch:
-    """conf/launcher: `processes` on each of `nodes`; of them, each `towers` neighbours share a net.
+class LaunchSettings:
+    """conf/launcher: `processes` on each of `nodes`; every `towers` neighbours share a net.
 
-    nodes: a number, or as torchrun's "1:4". rendezvous: host:port of one of them, for several.
-    max_restarts: how often torchrun starts all again when one is lost. deterministic: a GPU, too,
-    gives the same bytes every time. Raises InputError where they contradict each other.
+    nodes: a number, or a range such as "1:4". rendezvous: host:port of one node, needed for
+    several. max_restarts: how often torchrun restarts all ranks after one is lost. deterministic:
+    the same bytes every time on a GPU as well. checkpoint_steps: steps between two checkpoints.
+    Raises InputError for a contradiction.
     """
 
     device: str = "auto"
@@ -49,48 +50,49 @@ class Launch:
     rendezvous: str | None = None
     max_restarts: int = 0
     deterministic: bool = False
+    checkpoint_steps: int = 1000
 
     def __post_init__(self) -> None:
         if self.towers not in (1, 2):
-            raise InputError(f"launcher.towers is {self.towers}", "give 1 or 2")
+            raise InputError(f"launcher.towers is {self.towers}", "choose 1 or 2")
         if self.processes < 1 or self.processes % self.towers:
-            what = f"launcher.processes is {self.processes}, launcher.towers {self.towers}"
-            raise InputError(what, "give as many processes as towers, or a multiple")
+            problem = f"launcher.processes is {self.processes}, launcher.towers {self.towers}"
+            raise InputError(problem, "choose a multiple of launcher.towers")
         if not re.fullmatch(r"[1-9]\d*(:[1-9]\d*)?", self.nodes):
-            raise InputError(f"launcher.nodes is {self.nodes}", "give a number, or 1:4 for 1 to 4")
+            raise InputError(f"launcher.nodes is {self.nodes}", "choose a number, or a range: 1:4")
         if self.nodes != "1" and not self.rendezvous:
             fix = "launcher.rendezvous=host:port, the same on every node"
-            raise InputError(f"launcher.nodes is {self.nodes}, without a place to meet", fix)
+            raise InputError(f"launcher.nodes is {self.nodes}, without a rendezvous", fix)
         if self.max_restarts < 0:
-            raise InputError(f"launcher.max_restarts is {self.max_restarts}", "give 0 or more")
+            raise InputError(f"launcher.max_restarts is {self.max_restarts}", "choose 0 or more")
 
     @property
-    def alone(self) -> bool:
-        """Whether this very process does the work."""
+    def single(self) -> bool:
+        """Whether this process does all the work."""
         return self.processes == 1 and self.nodes == "1" and not self.max_restarts
 
 
-def launched(launch: Launch, work: Work) -> None:
-    """Do `work(layout, device)` here, or in processes that torchrun starts from this same script.
+def launch(settings: LaunchSettings, work: Work) -> float | None:
+    """Run `work(layout, device)` here, or in ranks that torchrun starts from this script.
 
-    Returns, in the process that was started first, when all have done it. Raises InputError where
-    one is lost for good; what a rank itself has to say it says on stderr, one rank for all.
+    Returns what `work` returns, or None from several processes, when all are done. Raises
+    InputError for what a rank reported, or if a rank is lost for good.
     """
-    if launch.deterministic:
+    if settings.deterministic:
         make_deterministic()
     if dist.is_torchelastic_launched():
-        _as_rank(launch, work)
-    elif launch.alone:
-        prepare_process()
-        with leased_device(launch.device) as device:
-            work(SINGLE_PROCESS, device)
-    else:
-        _start(launch)
+        _run_rank(settings, work)
+    if not settings.single:
+        _start_ranks(settings)
+        return None
+    prepare_process()
+    with leased_device(settings.device) as device:
+        return work(SINGLE_PROCESS, device)
 
 
 @contextmanager
-def held(stage: str, mark: str, layout: RankLayout) -> Iterator[Path]:
-    """As `scratch`, held by the first rank for all."""
+def shared_scratch(stage: str, mark: str, layout: RankLayout) -> Iterator[Path]:
+    """Yield the scratch folder that all ranks share; the main rank creates and locks it."""
     if not layout.is_main:
         barrier(layout)
         yield home() / ".scratch" / stage / mark
@@ -100,137 +102,127 @@ def held(stage: str, mark: str, layout: RankLayout) -> Iterator[Path]:
         yield folder
 
 
-def _as_rank(launch: Launch, work: Work) -> None:
-    """Never returns: what a stage does after its work is left to the process that started it."""
-    with _telling_once():
-        prepare_process()
-        device = _device_of(launch.device, int(os.environ["LOCAL_RANK"]))
-        gpu = device.type == "cuda"
-        dist.init_process_group("nccl" if gpu else "gloo", device_id=device if gpu else None)
-        if dist.get_rank():
-            sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115
-        if dist.get_world_size() % launch.towers:
-            what = f"{dist.get_world_size()} processes do not make nets of {launch.towers} towers"
-            raise InputError(what, "launcher.towers=1, or another number of processes")
-        _tell_restart()
-        work(rank_layout(launch.towers, device.type), device)
-        dist.barrier()
-        dist.destroy_process_group()
-    sys.exit()
+def _run_rank(settings: LaunchSettings, work: Work) -> NoReturn:
+    """Run the work of one rank and end its process; the parent does the rest of the script.
+
+    A restart would not cure invalid input, so the rank then asks torchrun to end.
+    """
+    try:
+        _work_as_rank(settings, work)
+    except SystemExit as end:
+        _leave(end.code)
+    except KeyboardInterrupt:
+        _leave(128 + signal.SIGINT)
+    except (InputError, OSError) as error:
+        _report(error if isinstance(error, InputError) else disk_error(error))
+        _leave(1)
+    except Exception as error:
+        if not isinstance(error, dist.DistError) and "gloo" not in str(error):  # not a lost peer
+            traceback.print_exc()
+        _leave(1)
+    _leave(0)
+
+
+def _work_as_rank(settings: LaunchSettings, work: Work) -> None:
+    prepare_process()
+    device = _device_of(settings.device, int(os.environ["LOCAL_RANK"]))
+    gpu = device.type == "cuda"
+    dist.init_process_group("nccl" if gpu else "gloo", device_id=device if gpu else None)
+    if dist.get_rank():
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115
+    if dist.get_world_size() % settings.towers:
+        problem = f"{dist.get_world_size()} processes cannot form nets of {settings.towers} towers"
+        raise InputError(problem, "launcher.towers=1, or another number of processes")
+    if int(os.environ["TORCHELASTIC_RESTART_COUNT"]):
+        print("torchrun: a process was lost; all are restarted", flush=True)
+    work(rank_layout(settings.towers, device.type), device)
+    dist.barrier()
+    dist.destroy_process_group()
 
 
 def _device_of(name: str, local_rank: int) -> torch.device:
-    """A GPU for each rank of a node, or the CPU for all."""
+    """Return the GPU of this rank, or the CPU."""
     if name not in ("auto", "cpu", "cuda"):
-        raise InputError(f"launcher.device is {name}, for several", "give auto, cuda or cpu")
+        problem = f"launcher.device is {name}, but there are several processes"
+        raise InputError(problem, "choose auto, cuda or cpu")
     if name == "cpu" or not torch.cuda.is_available():
         return pick_device(name)
     torch.cuda.set_device(local_rank)
     return pick_device(f"cuda:{local_rank}")
 
 
-def _tell_restart() -> None:
-    if int(os.environ["TORCHELASTIC_RESTART_COUNT"]):
-        print("torchrun: a process was lost; all are started again", flush=True)
+def _report(error: InputError) -> None:
+    """Write the error for the parent, unless another rank was first, and ask torchrun to end.
 
-
-@contextmanager
-def _telling_once() -> Iterator[None]:
-    """Of an error that several ranks meet the first says what it is; the others are silent.
-
-    The same input would be as bad again: then torchrun is asked to end, not to restart.
+    Print it if the user started torchrun.
     """
-    try:
-        yield
-    except SystemExit as end:
-        _leave(end.code)
-    except KeyboardInterrupt:
-        _leave(128 + signal.SIGINT)
-    except (InputError, OSError):
-        atexit.register(_leave, 1)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # till it is told
-        _silent_unless_first()
-        if TOLD in os.environ:
-            os.kill(os.getppid(), signal.SIGTERM)
-        raise
-    except Exception as error:
-        if isinstance(error, dist.DistError) or "gloo" in str(error):
-            _leave(1)  # another rank is gone, and has said why or could not
-        atexit.register(_leave, 1)
-        _silent_unless_first()
-        raise
+    if ERROR_FILE not in os.environ:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        return
+    path = Path(os.environ[ERROR_FILE])
+    own = path.with_name(f"{path.name}.{os.getpid()}")
+    own.write_text(str(error))
+    with suppress(FileExistsError):
+        path.hardlink_to(own)
+    os.kill(os.getppid(), signal.SIGTERM)
 
 
-def _leave(code: Any) -> None:
-    """End at once: what speaks to other ranks, taken down when they are gone, can abort."""
+def _leave(code: Any) -> NoReturn:
+    """End at once: closing a process group whose other ranks are gone can abort."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
 
 
-def _silent_unless_first() -> None:
-    if TOLD in os.environ:
-        try:
-            Path(os.environ[TOLD]).touch(exist_ok=False)
-        except FileExistsError:
-            sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
-
-
-def _start(launch: Launch) -> None:
-    gpus = visible_gpus() if launch.device != "cpu" else []
-    if gpus and len(gpus) < launch.processes:
-        what = f"launcher.processes is {launch.processes}, and there are {len(gpus)} GPUs"
-        raise InputError(what, f"launcher.processes={len(gpus)}, or launcher.device=cpu")
-    with leased(gpus, launch.processes if gpus else 0) as own:
+def _start_ranks(settings: LaunchSettings) -> None:
+    gpus = visible_gpus() if settings.device != "cpu" else []
+    if gpus and len(gpus) < settings.processes:
+        problem = f"launcher.processes is {settings.processes}, but there are {len(gpus)} GPUs"
+        raise InputError(problem, f"launcher.processes={len(gpus)}, or launcher.device=cpu")
+    with leased(gpus, settings.processes if gpus else 0) as own:
         if gpus:
             os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(gpus[n] for n in own)
-        _run(launch)
+        _run_torchrun(settings)
 
 
-def _run(launch: Launch) -> None:
-    share = max(1, usable_threads().count // launch.processes)  # torchrun would give each 1
-    os.environ.setdefault("OMP_NUM_THREADS", str(share))
-    # else a restart finds addresses of the start before in the store, and now and then uses them
+def _run_torchrun(settings: LaunchSettings) -> None:
+    threads = max(1, usable_threads().count // settings.processes)  # torchrun's default is 1
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    # otherwise a restart finds old addresses in the store, and sometimes uses them
     os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"
-    logging.disable()  # what torchrun logs, in tables and tracebacks, is told in a line
+    logging.disable()  # torchrun logs tables and tracebacks; one line says the same
     with TemporaryDirectory() as folder:
-        told = Path(folder) / "told"
-        os.environ[TOLD] = str(told)
+        error_file = Path(folder, "error")
+        os.environ[ERROR_FILE] = str(error_file)
         try:
-            args = torchrun.parse_args(_arguments(launch, folder))  # type: ignore[no-untyped-call]
+            args = torchrun.parse_args(_arguments(settings, folder))  # type: ignore[no-untyped-call]
             torchrun.run(args)  # type: ignore[no-untyped-call]
-        except SignalException as end:
-            _ended(end.sigval, told.exists())
-        except ChildFailedError as error:
-            if told.exists():
-                sys.exit(1)
-            raise _lost(error.failures) from None
+        except (SignalException, ChildFailedError) as end:
+            if error_file.exists():
+                raise InputError(error_file.read_text()) from None
+            if isinstance(end, ChildFailedError):
+                raise _lost_rank(end.failures) from None
+            if end.sigval == signal.SIGINT:
+                raise KeyboardInterrupt from None
+            sys.exit(128 + end.sigval)
 
 
-def _arguments(launch: Launch, folder: str) -> list[str]:
-    meet = ["--standalone"]
-    if launch.rendezvous:
-        meet = ["--rdzv-backend=c10d", f"--rdzv-endpoint={launch.rendezvous}", "--rdzv-id=alexnet"]
-    how = [f"--nnodes={launch.nodes}", f"--nproc-per-node={launch.processes}", *meet]
-    how += [f"--max-restarts={launch.max_restarts}", f"--log-dir={folder}"]
+def _arguments(settings: LaunchSettings, folder: str) -> list[str]:
+    """Return the command line of torchrun: its options, this script and its arguments."""
+    options = ["--standalone"]
+    if endpoint := settings.rendezvous:
+        options = ["--rdzv-backend=c10d", f"--rdzv-endpoint={endpoint}", "--rdzv-id=alexnet"]
+    options += [f"--nnodes={settings.nodes}", f"--nproc-per-node={settings.processes}"]
+    options += [f"--max-restarts={settings.max_restarts}", f"--log-dir={folder}"]
     script = str(sys.modules["__main__"].__file__)  # absolute, unlike sys.argv[0]
-    return [*how, script, *sys.argv[1:]]
+    return [*options, script, *sys.argv[1:]]
 
 
-def _ended(by: signal.Signals, told: bool) -> None:
-    """By a rank that has met bad input, or from outside."""
-    if told:
-        sys.exit(1)
-    if by == signal.SIGINT:
-        raise KeyboardInterrupt
-    sys.exit(128 + by)
-
-
-def _lost(failures: dict[int, Any]) -> InputError:
-    """What became of the rank that was killed, if one was: torchrun ended the others for it."""
-    ended = -signal.SIGTERM
-    order = {n: (f.exitcode == ended, f.exitcode > 0, n) for n, f in failures.items()}
+def _lost_rank(failures: dict[int, Any]) -> InputError:
+    """Return the error that names the lost rank; torchrun ended the others with SIGTERM."""
+    order = {n: (f.exitcode == -signal.SIGTERM, f.exitcode > 0, n) for n, f in failures.items()}
     rank = min(failures, key=lambda n: order[n])
     failure = failures[rank]
-    how = f"was killed by {failure.signal_name()}" if failure.exitcode < 0 else "lost the others"
-    return InputError(f"rank {rank} {how}", "run again: it goes on from the last checkpoint")
+    killed = failure.exitcode < 0
+    end = f"was killed by {failure.signal_name()}" if killed else "lost the other ranks"
+    return InputError(f"rank {rank} {end}", "rerun: it resumes from the last checkpoint")

@@ -17,3 +17,9 @@ def rebuild_command(path: Path, stage: str) -> str:
     return (
         f'find -H "$(dvc cache dir)" -samefile {path} -delete; {again}' if path.exists() else again
     )
+
+
+def disk_error(error: OSError) -> InputError:
+    """The line for an error of the operating system: what failed, and where."""
+    where = f", {error.filename}" if error.filename else ""
+    return InputError(f"{error.strerror or error}{where}", "check disk space and permissions")
