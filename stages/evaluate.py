@@ -38,7 +38,7 @@ def work(data: Path, into: Path, place: RankLayout, device: torch.device) -> Non
     net, moments, described = load_model(into / "train", place)
     index = load_index(data / "index")
     split, shards = choose_split(data, index, described)
-    mean = torch.from_numpy(moments.mean_image).to(device)
+    mean = moments.to(device).mean_image
     with pick_autocast(described["recipe"]["precision"], device):
         predictions = predict(net.to(device), shards, mean)
     if not place.first:

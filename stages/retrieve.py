@@ -28,7 +28,7 @@ def main(config: Config) -> None:
 def retrieve(data: Path, into: Path, device: torch.device) -> None:
     """The neighbours and the codes of the model in `into`, among the images of `data`."""
     net, moments, described = load_model(into / "train")
-    mean = torch.from_numpy(moments.mean_image).to(device)
+    mean = moments.to(device).mean_image
     train, val = Shards(data / "shards/train"), Shards(data / "shards/val")
     queries = neighbours.evenly(val.records, neighbours.QUERIES)
     net.to(device)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from alexnet.dataset.checksummed import read_sealed, write_sealed
+from alexnet.dataset.checksummed import read_checksummed_json, write_checksummed_json
 
 CONTENT: dict[str, Any] = {
     "pixels": "raw",
@@ -20,16 +20,16 @@ CONTENT: dict[str, Any] = {
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "manifest.json"
-    write_sealed(path, CONTENT)
+    write_checksummed_json(path, CONTENT)
     return path
 
 
 def test_what_was_written_comes_back(file: Path) -> None:
-    assert read_sealed(file) == CONTENT
+    assert read_checksummed_json(file) == CONTENT
 
 
 def test_the_same_content_gives_the_same_bytes(file: Path, tmp_path: Path) -> None:
-    write_sealed(tmp_path / "again.json", read_sealed(file))
+    write_checksummed_json(tmp_path / "again.json", read_checksummed_json(file))
     assert (tmp_path / "again.json").read_bytes() == file.read_bytes()
 
 
@@ -56,7 +56,7 @@ def test_every_lost_and_every_doubled_byte_is_noticed_or_changes_nothing(file: P
 def _reads_as_before(path: Path) -> bool:
     """False where the reader refuses the file; it may not say anything new."""
     try:
-        content = read_sealed(path)
+        content = read_checksummed_json(path)
     except ValueError:
         return False
     assert content == CONTENT
@@ -78,13 +78,13 @@ def _reads_as_before(path: Path) -> bool:
 def test_an_edit_that_leaves_the_seal_is_noticed(file: Path, edit: Any) -> None:
     file.write_text(json.dumps(edit(json.loads(file.read_text())), indent=1) + "\n")
     with pytest.raises(ValueError, match=r"manifest.json was changed"):
-        read_sealed(file)
+        read_checksummed_json(file)
 
 
 def test_the_same_content_spelt_otherwise_is_noticed(file: Path) -> None:
     file.write_text(json.dumps(json.loads(file.read_text())))
     with pytest.raises(ValueError, match=r"manifest.json was changed"):
-        read_sealed(file)
+        read_checksummed_json(file)
 
 
 def test_a_file_cut_anywhere_is_refused(file: Path) -> None:
@@ -92,16 +92,16 @@ def test_a_file_cut_anywhere_is_refused(file: Path) -> None:
     for end in range(len(data) - 2):
         file.write_bytes(data[:end])
         with pytest.raises(ValueError, match=r"."):
-            read_sealed(file)
+            read_checksummed_json(file)
 
 
 def test_content_that_cannot_be_written_leaves_the_file_as_it_was(file: Path) -> None:
     with pytest.raises(TypeError):
-        write_sealed(file, {"not JSON": object()})
-    assert read_sealed(file) == CONTENT
+        write_checksummed_json(file, {"not JSON": object()})
+    assert read_checksummed_json(file) == CONTENT
     assert [path.name for path in file.parent.iterdir()] == ["manifest.json"]
 
 
 def test_a_missing_file_is_an_oserror(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No such file"):
-        read_sealed(tmp_path / "manifest.json")
+        read_checksummed_json(tmp_path / "manifest.json")

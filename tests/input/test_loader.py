@@ -22,7 +22,6 @@ from alexnet.inference.ten_views import centre_view, ten_views
 from alexnet.input.augment import augment, mean_crops
 from alexnet.input.epoch import AugmentSettings, EpochPlan, batch_parts, plan_epoch
 from alexnet.input.loader import AHEAD, crops, squares
-from alexnet.resize.shard_writer import write_manifest, write_shard
 from alexnet.runtime.errors import InputError
 from images import Images, random_images, write_split
 
@@ -170,9 +169,7 @@ def test_a_rank_without_images_gets_empty_batches(split: Shards) -> None:
 
 
 def test_jpeg_records_come_in_batches_too(tmp_path: Path) -> None:
-    written = write_shard(tmp_path / "00000.lmdb", enumerate(random_images(20)), "jpeg")
-    write_manifest(tmp_path, np.zeros(20, np.int32), "jpeg", [written | {"first": 0}], [])
-    shards = Shards(tmp_path)
+    shards = write_split(tmp_path / "split", random_images(20), [0] * 20, pixels="jpeg")
     choices = plan_epoch(1, 0, 20, AugmentSettings())
     pictures = np.array([shards.read(record) for record in range(20)])
     for batch, part in crops(shards, choices, batch_parts(20, 8), 224, pin=False):
@@ -284,7 +281,7 @@ def test_damage_reaches_the_consumer_as_that_very_error(tmp_path: Path) -> None:
     shards = write_split(tmp_path / "split", images, list(range(24)))
     choices = plan_epoch(0, 0, 24, AugmentSettings())
     record = int(choices.order[20])
-    path = shards.folder / shards.manifest["shards"][record // 8]["file"]
+    path = shards.folder / shards.manifest.shards[record // 8].file
     data = bytearray(path.read_bytes())
     data[data.index(images[record].tobytes()) + 5] ^= 1
     path.write_bytes(data)

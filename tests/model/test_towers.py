@@ -32,7 +32,6 @@ from alexnet.model.towers import (
     local_rows,
     rank_layout,
 )
-from alexnet.moments.pca import save_moments
 from alexnet.moments.sums import sums_of
 from alexnet.runtime.errors import InputError
 from alexnet.train import loop
@@ -40,7 +39,7 @@ from alexnet.train.checkpoint import NEWEST, Position, resume, save
 from alexnet.train.dropout import dropout_masks
 from alexnet.train.inputs import Feed, inputs
 from alexnet.train.recipe import groups_of
-from images import Images, write_split
+from images import Images, save_moments_of, write_split
 from small_recipe import RECIPE, STD
 
 Tensors = dict[str, Tensor]
@@ -86,7 +85,7 @@ def data(images: Images, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
     write_split(folder / "train", images, [n % CLASSES for n in range(20)])
     (folder / "moments").mkdir()
-    save_moments(folder / "moments", sums_of(images))
+    save_moments_of(folder / "moments", sums_of(images))
     return folder
 
 

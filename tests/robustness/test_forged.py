@@ -28,7 +28,7 @@ from rich.console import Console
 
 import small_run
 from alexnet.cli.inspect import index_tables, moments_table, shards_tables
-from alexnet.dataset.checksummed import read_sealed, write_sealed
+from alexnet.dataset.checksummed import read_checksummed_json, write_checksummed_json
 from alexnet.dataset.index import load_index
 from alexnet.dataset.moments import load_moments
 from alexnet.dataset.shards import Shards
@@ -107,13 +107,13 @@ def put(path: Path, data: bytes | bytearray) -> None:
 def seal(path: Path, content: Any) -> None:
     """With a right seal, unless it is nothing that can have one."""
     if isinstance(content, dict):
-        write_sealed(path, content)
+        write_checksummed_json(path, content)
     else:
         put(path, json.dumps(content).encode())
 
 
 def forge_json(path: Path, chance: Random) -> None:
-    content = read_sealed(path)
+    content = read_checksummed_json(path)
     for _ in range(chance.randint(1, 2)):
         content = mutated_value(content, chance)
     seal(path, content)
@@ -128,7 +128,7 @@ def forge_labels(root: Path, chance: Random) -> None:
     data = changed_array(folder / "labels.npy", chance)
     put(folder / "labels.npy", data)
     told = {"labels": xxhash.xxh3_64_hexdigest(data)}
-    seal(folder / "manifest.json", read_sealed(folder / "manifest.json") | told)
+    seal(folder / "manifest.json", read_checksummed_json(folder / "manifest.json") | told)
 
 
 def changed_array(path: Path, chance: Random) -> bytes:
@@ -145,7 +145,7 @@ def changed_array(path: Path, chance: Random) -> bytes:
 def forge_tree(root: Path, chance: Random) -> None:
     """Numbers of the pages that lead to the records: flags, places, pages, lengths, keys."""
     folder = root / "data/shards" / chance.choice(SPLITS)
-    manifest = read_sealed(folder / "manifest.json")
+    manifest = read_checksummed_json(folder / "manifest.json")
     entry = chance.choice(manifest["shards"])
     pages, data = entry["tree"]["pages"], bytearray((folder / entry["file"]).read_bytes())
     for _ in range(chance.randint(1, 3)):
@@ -159,7 +159,7 @@ def forge_tree(root: Path, chance: Random) -> None:
 
 def rewrite_shard(folder: Path, name: str, data: bytes | bytearray) -> None:
     """In place of a shard, its tree's checksum renewed."""
-    manifest = read_sealed(folder / "manifest.json")
+    manifest = read_checksummed_json(folder / "manifest.json")
     (entry,) = (entry for entry in manifest["shards"] if entry["file"] == name)
     digest = xxhash.xxh3_64()
     for page in entry["tree"]["pages"]:
@@ -181,7 +181,7 @@ def forge_mean(root: Path, chance: Random) -> None:
 def save_mean(folder: Path, data: bytes) -> None:
     put(folder / "mean_image.npy", data)
     told = {"mean_image": xxhash.xxh3_64_hexdigest(data)}
-    seal(folder / "moments.json", read_sealed(folder / "moments.json") | told)
+    seal(folder / "moments.json", read_checksummed_json(folder / "moments.json") | told)
 
 
 def forge_state(path: Path, chance: Random) -> None:
@@ -361,10 +361,10 @@ def test_a_shard_beside_its_split_is_never_read(run: Path, tmp_path: Path) -> No
     shutil.copy(other / "00000.lmdb", tmp_path / "00000.lmdb")
     places = ["../00000.lmdb", str(tmp_path / "00000.lmdb"), "b/../../00000.lmdb", "..", "."]
     for place in places:
-        manifest = read_sealed(other / "manifest.json")
+        manifest = read_checksummed_json(other / "manifest.json")
         manifest["shards"][0]["file"] = place
         seal(folder / "manifest.json", manifest)
-        with pytest.raises(InputError, match="a is not a whole split"):
+        with pytest.raises(InputError, match="a is not a valid split"):
             Shards(folder)
 
 
@@ -421,7 +421,7 @@ def record(number: int) -> Callable[[bytearray, int], None]:
 def test_a_forged_tree_is_refused(copy: Path, change: Callable[[bytearray, int], None]) -> None:
     """By whatever asks first; record 2 is of the other shard, of which it would be believed."""
     folder = copy / "data/shards/train"
-    entry = read_sealed(folder / "manifest.json")["shards"][0]
+    entry = read_checksummed_json(folder / "manifest.json")["shards"][0]
     data = bytearray((folder / "00000.lmdb").read_bytes())
     change(data, leaf_of(data, entry["tree"]["pages"]))
     rewrite_shard(folder, "00000.lmdb", data)
@@ -489,7 +489,7 @@ def test_a_value_that_is_no_picture_is_refused_each_time(
 def test_moments_of_no_numbers_are_refused(copy: Path, name: str, value: Any) -> None:
     """Neither one among them nor all of them."""
     path = copy / "data/moments/moments.json"
-    told = read_sealed(path)
+    told = read_checksummed_json(path)
     is_vector = isinstance(told[name][0], float)
     for first in (value, [value] * 3, [told[name][0]] * 2):
         for other in (first, [first, *told[name][1:]]):
@@ -541,7 +541,7 @@ def test_labels_are_no_more_than_their_bytes(copy: Path, header: str) -> None:
     put(folder / "labels.npy", data)
     told = {"labels": xxhash.xxh3_64_hexdigest(data)}
     for rows in (4, 1 << 62):
-        manifest = read_sealed(folder / "manifest.json") | told | {"rows": rows}
+        manifest = read_checksummed_json(folder / "manifest.json") | told | {"rows": rows}
         seal(folder / "manifest.json", manifest)
         with bounded():
             assert refused(Shards, folder)

@@ -23,11 +23,10 @@ from alexnet.dataset.moments import load_moments
 from alexnet.dataset.shards import Shards
 from alexnet.model.alexnet import AlexNet
 from alexnet.model.weights import load_model, save_model
-from alexnet.moments.pca import save_moments
 from alexnet.moments.sums import sums_of
 from alexnet.runtime.errors import InputError
 from alexnet.runtime.files import replaced
-from images import random_images, write_split
+from images import random_images, save_moments_of, write_split
 from small_model import described, moments
 
 Write = Callable[[Path, int], None]
@@ -64,7 +63,7 @@ def read_shards(folder: Path) -> Any:
 
 
 def write_moments(folder: Path, seed: int) -> None:
-    save_moments(folder, sums_of(random_images(2, seed)))
+    save_moments_of(folder, sums_of(random_images(2, seed)))
 
 
 def read_moments(folder: Path) -> Any:

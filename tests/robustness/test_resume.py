@@ -14,10 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from alexnet.moments.pca import save_moments
 from alexnet.moments.sums import sums_of
 from alexnet.runtime.processes import STOPPED
-from images import Images, write_split
+from images import Images, save_moments_of, write_split
 
 PATIENCE = 600  # seconds, on a busy machine
 KILLS = int(os.environ.get("KILLS", "2"))
@@ -31,7 +30,7 @@ def data(images: Images, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
     write_split(folder / "train", images, [n % 5 for n in range(20)])
     (folder / "moments").mkdir()
-    save_moments(folder / "moments", sums_of(images))
+    save_moments_of(folder / "moments", sums_of(images))
     return folder
 
 

@@ -14,7 +14,7 @@ import lmdb
 import numpy as np
 import xxhash
 
-from alexnet.dataset.checksummed import SEAL, write_sealed
+from alexnet.dataset.checksummed import SEAL, write_checksummed_json
 
 PAGE = 4096
 
@@ -210,7 +210,7 @@ def _edit(content: Any, rng: np.random.Generator) -> None:
 def _reseal(scene: Scene, file: Path, content: dict[str, Any]) -> Path:
     path = scene.root / file
     path.unlink()
-    write_sealed(path, content)
+    write_checksummed_json(path, content)
     return file
 
 

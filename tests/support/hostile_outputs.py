@@ -16,10 +16,9 @@ from alexnet.dataset.shards import Shards
 from alexnet.evaluate.result import read_result
 from alexnet.model.model_file import MODEL, as_text, seal_of
 from alexnet.model.weights import load_model
-from alexnet.moments.pca import save_moments
 from alexnet.moments.sums import NOTHING, Sums
 from hostile_raw import use
-from images import random_images, write_split
+from images import random_images, save_moments_of, write_split
 from mutations import mutated, mutated_value, strange
 from small_model import small_model
 
@@ -67,7 +66,7 @@ def written(folder: Path) -> dict[str, dict[str, bytes]]:
     save_index(index, folder / "index")
     write_split(folder / "split", random_images(2), [0, 1])
     pixels = np.full((256, 256, 3), 7, np.uint64)
-    save_moments(folder / "moments", NOTHING + Sums(1, pixels, np.eye(3, dtype=np.uint64)))
+    save_moments_of(folder / "moments", NOTHING + Sums(1, pixels, np.eye(3, dtype=np.uint64)))
     small_model(folder / "model")
     found = {name: _contents(folder / name) for name in ("index", "split", "moments", "model")}
     del found["moments"]["mean_image.png"], found["model"]["model.json"]
@@ -85,8 +84,8 @@ def read_split(data: bytes, folder: Path) -> None:
     shards = Shards(folder)
     for record in shards.records.tolist():
         assert shards.read(record).shape == (256, 256, 3)
-    for n in range(len(shards.manifest["shards"])):
-        list(shards.damage(n))
+    for n in range(len(shards.manifest.shards)):
+        list(shards.find_damage(n))
 
 
 def read_moments(data: bytes, folder: Path) -> None:

@@ -36,7 +36,6 @@ from alexnet.evaluate.result import read_result, write_result
 from alexnet.index.layouts import read_index
 from alexnet.model.alexnet import AlexNet
 from alexnet.model.weights import load_model, save_model
-from alexnet.moments.pca import save_moments
 from alexnet.moments.sums import sums_of
 from alexnet.resize import jobs as jobs_module
 from alexnet.resize import shard_writer
@@ -44,6 +43,7 @@ from alexnet.runtime.files import replaced, take_place
 from alexnet.train import checkpoint
 from alexnet.train.loop import write_history
 from alexnet.train.optimizer import Multistep
+from images import relabel, save_moments_of
 from small_model import described, moments
 from small_python_faults import PythonFaults
 
@@ -154,10 +154,7 @@ def two_splits(folder: Path) -> None:
     resize(folder)
     join(folder)
     shutil.copytree(folder / "work/shards", folder / "data/shards")
-    labels = np.array([4, 3, 2, 1, 0], np.int32)
-    split = folder / "data/shards/train"
-    entries = Shards(split).manifest["shards"]
-    shard_writer.write_manifest(split, labels, "raw", entries, [])
+    relabel(folder / "data/shards/train", [4, 3, 2, 1, 0])
 
 
 def place_split(folder: Path) -> None:
@@ -168,7 +165,7 @@ def place_split(folder: Path) -> None:
 
 def pixels_of(folder: Path) -> str:
     split = Shards(folder / "train")
-    assert not [told for shard in range(2) for told in split.damage(shard)]
+    assert not [told for shard in range(2) for told in split.find_damage(shard)]
     images = [split.read(int(record)).tobytes() for record in split.records]
     return digest(b"".join([split.labels.tobytes(), *images]))
 
@@ -179,7 +176,7 @@ def write_moments(seed: int) -> Callable[[Path], None]:
 
     def write(folder: Path) -> None:
         with replaced(folder / "moments") as new:
-            save_moments(new, sums)
+            save_moments_of(new, sums)
 
     return write
 

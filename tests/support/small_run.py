@@ -17,13 +17,12 @@ from alexnet.dataset.shards import Shards
 from alexnet.model import weights
 from alexnet.model.alexnet import AlexNet, initialise
 from alexnet.model.layer_shapes import LAYERS
-from alexnet.moments.pca import save_moments
 from alexnet.moments.sums import sums_of
 from alexnet.runtime.errors import InputError
 from alexnet.train import checkpoint
 from alexnet.train.checkpoint import Position
 from alexnet.train.optimizer import Multistep
-from images import random_images, write_split
+from images import random_images, save_moments_of, write_split
 from small_model import STD, small_model
 
 SPLITS = {"train": (4, "raw"), "val": (4, "jpeg")}
@@ -60,7 +59,7 @@ def write_run(root: Path, seed: int) -> None:
         (data / name).mkdir()
     synsets = [Synset(1, "n01440764", "tench, Tinca"), Synset(2, "n01443537", "goldfish")]
     save_index(Index(rows, [("train.tar", 10**6), ("val.tar", seed)], synsets), data / "index")
-    save_moments(data / "moments", whole)
+    save_moments_of(data / "moments", whole)
     torch.manual_seed(seed)
     small_model(data / "train", dropout=0.5 - seed / 100)
     for name, text in TEXTS.items():

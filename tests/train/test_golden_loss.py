@@ -9,11 +9,10 @@ from alexnet.dataset.moments import Moments, load_moments
 from alexnet.dataset.shards import Shards
 from alexnet.model.alexnet import AlexNet, initialise
 from alexnet.model.layer_shapes import LAYERS
-from alexnet.moments.pca import save_moments
 from alexnet.moments.sums import sums_of
 from alexnet.train.loop import train
 from alexnet.train.optimizer import Plateau
-from images import Images
+from images import Images, save_moments_of
 from small_recipe import RECIPE, STD
 
 GOLDEN = [1.6651018, 1.5827138, 1.5912454, 1.6142066, 1.6107352]
@@ -26,7 +25,7 @@ MESSAGE = (
 
 @pytest.fixture
 def moments(images: Images, tmp_path: Path) -> Moments:
-    save_moments(tmp_path, sums_of(images))
+    save_moments_of(tmp_path, sums_of(images))
     return load_moments(tmp_path)
 
 

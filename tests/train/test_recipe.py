@@ -13,14 +13,13 @@ from alexnet.input import augment
 from alexnet.input.epoch import AugmentSettings
 from alexnet.model.alexnet import AlexNet, initialise
 from alexnet.model.layer_shapes import LAYERS
-from alexnet.moments.pca import save_moments
 from alexnet.moments.sums import sums_of
 from alexnet.runtime.errors import InputError
 from alexnet.train import loop
 from alexnet.train.inputs import Feed, inputs, plan_epoch
 from alexnet.train.optimizer import Dexp, Multistep, Plateau, Schedule, schedule_of
 from alexnet.train.recipe import Recipe, groups_of, recipe_of
-from images import Images
+from images import Images, save_moments_of
 from presets import preset
 
 CPU = torch.device("cpu")
@@ -33,7 +32,7 @@ def preset_recipe(name: str, crop: int = 224) -> Recipe:
 @pytest.fixture(scope="module")
 def moments(images: Images, tmp_path_factory: pytest.TempPathFactory) -> Moments:
     folder = tmp_path_factory.mktemp("moments")
-    save_moments(folder, sums_of(images))
+    save_moments_of(folder, sums_of(images))
     return load_moments(folder)
 
 

@@ -40,7 +40,7 @@ def load_voters(paths: Sequence[Path], device: torch.device) -> list[Voter]:
     voters = []
     for path in paths:
         net, moments, described = load_model(path)
-        mean = torch.from_numpy(moments.mean_image).to(device)
+        mean = moments.to(device).mean_image
         voters.append(Voter(net.to(device).eval(), mean, described))
         for part in ("synsets", "input"):
             if described[part] != voters[0].described[part]:

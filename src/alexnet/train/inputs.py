@@ -76,8 +76,8 @@ class Feed:
         cls, shards: Shards, moments: Moments, recipe: Recipe, seed: int, device: torch.device
     ) -> "Feed":
         """With `moments` on `device`, and the labels shuffled if `recipe` says so."""
-        mean = torch.from_numpy(moments.mean_image).to(device)
-        pairs = torch.from_numpy(moments.eigenvalues), torch.from_numpy(moments.eigenvectors)
+        mean = moments.to(device).mean_image
+        pairs = moments.to("cpu")[1:]
         labels = torch.from_numpy(shards.labels[shards.records]).long()
         if recipe.shuffled_labels:
             generator = torch.Generator().manual_seed(seed)
