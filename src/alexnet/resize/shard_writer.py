@@ -4,6 +4,7 @@ import ctypes
 import hashlib
 import io
 import mmap
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import islice
@@ -74,11 +75,7 @@ def write_shard(
 
 
 def _locate(records: RecordTable, env: lmdb.Environment, path: Path, rows: range) -> None:
-    """Fill in each record's offset and size, and compare what the file holds there.
-
-    LMDB returns a value as a view of its map. At the start of the page that the view starts in
-    stands the number of that page in the file (lmdb 0.9, mdb.c: MDB_page).
-    """
+    """Fill in each record's offset and size, and verify what the file holds there."""
     page_bytes = int(env.stat()["psize"])
     with (
         path.open("rb") as file,
@@ -86,15 +83,26 @@ def _locate(records: RecordTable, env: lmdb.Environment, path: Path, rows: range
         env.begin(buffers=True) as transaction,
     ):
         for key, value in transaction.cursor():
-            address = np.frombuffer(value, np.uint8).ctypes.data
-            within_page = address % page_bytes
-            page = int.from_bytes(ctypes.string_at(address - within_page, 8), "little")
-            offset = page * page_bytes + within_page
             record = records[int.from_bytes(key, "big") - rows.start]
-            record["offset"], record["size"] = offset, len(value)
-            stored = mapped[offset : offset + len(value)]
-            if xxhash.xxh3_64_intdigest(stored) != record["xxh3"]:
-                raise RuntimeError(f"{path}: record {int.from_bytes(key, 'big')} was not found")
+            offset, size = _offset_in_file(value, page_bytes), len(value)
+            if xxhash.xxh3_64_intdigest(mapped[offset : offset + size]) != record["xxh3"]:
+                raise RuntimeError(
+                    f"{path}: record {int.from_bytes(key, 'big')} is not at {offset}"
+                )
+            record["offset"], record["size"] = offset, size
+
+
+def _offset_in_file(value: memoryview, page_bytes: int) -> int:
+    """Return where in the file a value lies that LMDB gave as a view of its map.
+
+    The page in which the view starts begins with its number, a u64 (MDB_page in mdb.c of 0.9).
+    """
+    if not value:  # then the view points nowhere
+        return 0
+    address = np.frombuffer(value, np.uint8).ctypes.data
+    in_page = address % page_bytes
+    page = int.from_bytes(ctypes.string_at(address - in_page, 8), sys.byteorder)
+    return page * page_bytes + in_page
 
 
 def write_manifest(
