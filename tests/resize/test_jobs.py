@@ -82,7 +82,7 @@ def test_an_index_that_took_the_place_of_the_one_that_was_read_is_refused(
     with pytest.raises(InputError, match=r"index was replaced while it was read; fix: dvc repro"):
         resize_shard(replace(job, index=tmp_path / "index"))
     assert not job.path.exists()
-    with pytest.raises(InputError, match=r"gone holds no index: .*fix: "):
+    with pytest.raises(InputError, match=r"gone holds no valid index: .*fix: "):
         resize_shard(replace(job, index=tmp_path / "gone"))
 
 

@@ -18,7 +18,7 @@ from unittest.mock import patch
 
 import pytest
 
-from alexnet.dataset.index import Index, Synset, load_index, rows_of, save_index
+from alexnet.dataset.index import Index, Synset, load_index, make_rows, save_index
 from alexnet.dataset.moments import load_moments
 from alexnet.dataset.shards import Shards
 from alexnet.model.alexnet import AlexNet
@@ -34,7 +34,7 @@ Read = Callable[[Path], Any]
 
 
 def write_index(folder: Path, seed: int) -> None:
-    rows = rows_of([(f"{seed}-{n}".encode(), n, 10) for n in range(9)], label=seed, archive=0)
+    rows = make_rows([(f"{seed}-{n}".encode(), n, 10) for n in range(9)], label=seed, archive=0)
     archives, synsets = (
         [(f"{seed}.tar", seed)],
         [Synset(n, f"n{n}", "word") for n in range(seed + 1)],

@@ -10,7 +10,7 @@ import safetensors.torch
 import torch
 
 from alexnet.config import compose
-from alexnet.dataset.index import Index, Synset, load_index, rows_of, save_index
+from alexnet.dataset.index import Index, Synset, load_index, make_rows, save_index
 from alexnet.dataset.moments import load_moments
 from alexnet.dataset.shards import Shards
 from alexnet.evaluate.result import read_result
@@ -59,7 +59,7 @@ def _contents(folder: Path) -> dict[str, bytes]:
 @cache
 def written(folder: Path) -> dict[str, dict[str, bytes]]:
     """The files of a small index, split, moments and model, made once in `folder`."""
-    rows = rows_of([(b"a.JPEG", 0, 3), (b"b.JPEG", 3, 3)], 0, 0)
+    rows = make_rows([(b"a.JPEG", 0, 3), (b"b.JPEG", 3, 3)], 0, 0)
     index = Index({"train": rows, "val": rows}, [("a.tar", 6)], [Synset(0, "n0", "a, b")])
     for name in ("index", "moments", "model"):
         (folder / name).mkdir(parents=True)

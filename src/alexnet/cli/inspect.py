@@ -27,7 +27,7 @@ MEGA, GIGA = 1e6, 1e9
 def index_tables(folder: Path) -> Iterator[Table]:
     """Of each split its images and the extremes of its classes; the archives they lie in.
 
-    Raises InputError where `folder` holds no index.
+    Raises InputError where `folder` holds no valid index.
     """
     index = load_index(folder)
     title = f"{len(index.synsets):,} classes; {label_order(index)}"
