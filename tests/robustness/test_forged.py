@@ -42,7 +42,7 @@ from alexnet.resize.shard_writer import write_manifest, write_shard
 from alexnet.runtime.errors import InputError
 from alexnet.train.checkpoint import BEFORE, NEWEST
 from images import rewrite_manifest, write_split
-from mutations import WIDE, mutated, mutated_value
+from mutations import WIDE, mutate, mutate_value
 from small_run import CHECKPOINTS
 
 FORGED = int(os.environ.get("FORGED", "180"))
@@ -110,49 +110,49 @@ def put_json(path: Path, content: Any) -> None:
         put(path, json.dumps(content).encode())
 
 
-def forge_json(path: Path, chance: Random) -> None:
+def forge_json(path: Path, rng: Random) -> None:
     content = read_checksummed_json(path)
-    for _ in range(chance.randint(1, 2)):
-        content = mutated_value(content, chance)
+    for _ in range(rng.randint(1, 2)):
+        content = mutate_value(content, rng)
     put_json(path, content)
 
 
-def forge_manifest(root: Path, chance: Random) -> None:
-    forge_json(root / "data/shards" / chance.choice(SPLITS) / "manifest.json", chance)
+def forge_manifest(root: Path, rng: Random) -> None:
+    forge_json(root / "data/shards" / rng.choice(SPLITS) / "manifest.json", rng)
 
 
-def forge_labels(root: Path, chance: Random) -> None:
-    folder = root / "data/shards" / chance.choice(SPLITS)
-    data = changed_array(folder / "labels.npy", chance)
+def forge_labels(root: Path, rng: Random) -> None:
+    folder = root / "data/shards" / rng.choice(SPLITS)
+    data = changed_array(folder / "labels.npy", rng)
     put(folder / "labels.npy", data)
     rewrite_manifest(folder, labels=xxhash.xxh3_64_hexdigest(data))
 
 
-def changed_array(path: Path, chance: Random) -> bytes:
-    """Return the .npy file with mutated bytes, or with another array."""
-    if chance.random() < 0.5:
-        return mutated(path.read_bytes(), chance, [path.read_bytes()])
+def changed_array(path: Path, rng: Random) -> bytes:
+    """Return the .npy file with mutate bytes, or with another array."""
+    if rng.random() < 0.5:
+        return mutate(path.read_bytes(), rng, [path.read_bytes()])
     array = np.load(path)
     others = [array[:-1], array[None], array.view(np.uint8), array.astype(object)]
     if not array.dtype.names:
         others += [array.astype(">f8"), array.astype("S3"), array * 0 - 1]
     file = io.BytesIO()
-    np.save(file, chance.choice(others))
+    np.save(file, rng.choice(others))
     return file.getvalue()
 
 
-def forge_records(root: Path, chance: Random) -> None:
+def forge_records(root: Path, rng: Random) -> None:
     """Change offsets, sizes and checksums of records, or the array that holds them."""
-    folder = root / "data/shards" / chance.choice(SPLITS)
+    folder = root / "data/shards" / rng.choice(SPLITS)
     path = folder / "records.npy"
-    if chance.random() < 0.3:
-        put(path, changed_array(path, chance))
+    if rng.random() < 0.3:
+        put(path, changed_array(path, rng))
         return rewrite_manifest(folder, records=xxhash.xxh3_64_hexdigest(path.read_bytes()))
     table = np.load(path)
-    for _ in range(chance.randint(1, 3)):
-        row, field = chance.randrange(len(table)), chance.choice(table.dtype.names)
+    for _ in range(rng.randint(1, 3)):
+        row, field = rng.randrange(len(table)), rng.choice(table.dtype.names)
         bits = 8 * table.dtype[field].itemsize
-        value = chance.choice([*WIDE, int(table[field][row]) + chance.choice([-1, 1, 4096]), -1])
+        value = rng.choice([*WIDE, int(table[field][row]) + rng.choice([-1, 1, 4096]), -1])
         value &= (1 << bits) - 1
         is_negative = field != "xxh3" and value >> (bits - 1)
         table[field][row] = value - (1 << bits) if is_negative else value
@@ -160,13 +160,13 @@ def forge_records(root: Path, chance: Random) -> None:
     rewrite_manifest(folder, records=save_array(path, table))
 
 
-def forge_shard(root: Path, chance: Random) -> None:
+def forge_shard(root: Path, rng: Random) -> None:
     """Change a shard and enter its size and checksums, its records' ones too, in the tables."""
-    folder = root / "data/shards" / chance.choice(SPLITS)
+    folder = root / "data/shards" / rng.choice(SPLITS)
     manifest, table = read_manifest(folder), np.load(folder / "records.npy")
-    n = chance.randrange(len(manifest.shards))
+    n = rng.randrange(len(manifest.shards))
     path = folder / manifest.shards[n].file
-    data = mutated(path.read_bytes(), chance, [path.read_bytes()]) or b"\0"
+    data = mutate(path.read_bytes(), rng, [path.read_bytes()]) or b"\0"
     put(path, data)
     first, end = manifest.bounds()[n : n + 2].tolist()
     for row in table[first:end]:
@@ -181,13 +181,13 @@ def forge_shard(root: Path, chance: Random) -> None:
     )
 
 
-def forge_moments(root: Path, chance: Random) -> None:
-    forge_json(root / "data/moments/moments.json", chance)
+def forge_moments(root: Path, rng: Random) -> None:
+    forge_json(root / "data/moments/moments.json", rng)
 
 
-def forge_mean(root: Path, chance: Random) -> None:
+def forge_mean(root: Path, rng: Random) -> None:
     folder = root / "data/moments"
-    save_mean(folder, changed_array(folder / "mean_image.npy", chance))
+    save_mean(folder, changed_array(folder / "mean_image.npy", rng))
 
 
 def save_mean(folder: Path, data: bytes) -> None:
@@ -196,40 +196,40 @@ def save_mean(folder: Path, data: bytes) -> None:
     put_json(folder / "moments.json", read_checksummed_json(folder / "moments.json") | checksum)
 
 
-def forge_state(path: Path, chance: Random) -> None:
+def forge_state(path: Path, rng: Random) -> None:
     """Change the metadata of a tensor file, or one of its tensors."""
     tensors, state = weights.load(path)
-    if chance.random() < 0.8:
-        state = mutated_value(state, chance)
+    if rng.random() < 0.8:
+        state = mutate_value(state, rng)
     else:
-        name = chance.choice(sorted(tensors))
+        name = rng.choice(sorted(tensors))
         others = [tensors[name][None], tensors[name].double(), tensors[name].flatten()[:0].clone()]
-        tensors[name] = chance.choice(others)
-        tensors = {name: t for name, t in tensors.items() if chance.random() < 0.99}
+        tensors[name] = rng.choice(others)
+        tensors = {name: t for name, t in tensors.items() if rng.random() < 0.99}
     if isinstance(state, dict):
         weights.save(path, tensors, state)
 
 
-def forge_model(root: Path, chance: Random) -> None:
-    forge_state(root / "data/train" / MODEL, chance)
+def forge_model(root: Path, rng: Random) -> None:
+    forge_state(root / "data/train" / MODEL, rng)
 
 
-def forge_checkpoint(root: Path, chance: Random) -> None:
-    forge_state(root / CHECKPOINTS / NEWEST, chance)
+def forge_checkpoint(root: Path, rng: Random) -> None:
+    forge_state(root / CHECKPOINTS / NEWEST, rng)
 
 
-def forge_index(root: Path, chance: Random) -> None:
+def forge_index(root: Path, rng: Random) -> None:
     folder = root / "data/index"
-    if chance.random() < 0.5:
+    if rng.random() < 0.5:
         path = folder / "archives.json"
-        content = mutated_value(json.loads(path.read_bytes()), chance)
+        content = mutate_value(json.loads(path.read_bytes()), rng)
         return put(path, json.dumps(content).encode())
-    path = folder / f"{chance.choice(['train', 'val'])}.npy"
+    path = folder / f"{rng.choice(['train', 'val'])}.npy"
     rows, file = np.load(path), io.BytesIO()
-    field = chance.choice(rows.dtype.names[:4])
+    field = rng.choice(rows.dtype.names[:4])
     bits = 8 * rows.dtype[field].itemsize
-    value = chance.choice([*WIDE, -1, 1, 2]) & ((1 << bits) - 1)
-    rows[field][chance.randrange(len(rows))] = value - (value >> (bits - 1) << bits)
+    value = rng.choice([*WIDE, -1, 1, 2]) & ((1 << bits) - 1)
+    rows[field][rng.randrange(len(rows))] = value - (value >> (bits - 1) << bits)
     np.save(file, rows)
     put(path, file.getvalue())
 

@@ -146,18 +146,18 @@ def test_a_killed_run_resumes_to_the_same_bytes(
     number: int,
     request: pytest.FixtureRequest,
 ) -> None:
-    chance = random.Random(number)
+    rng = random.Random(number)
     kind, victim = KINDS[number % len(KINDS)]
     cluster: Cluster | None = request.getfixturevalue("cluster") if kind == "dask" else None
-    executor = (kind, cluster.address if cluster else chance.choice("1238"))
+    executor = (kind, cluster.address if cluster else rng.choice("1238"))
     for n in range(TRIES):  # the kill may come too late
         work = tmp_path / str(n)
         process = start(raw, work, *executor)
         assert process.stdout
-        for _ in range(chance.randrange(SHARDS) // (n + 1)):  # the shards it may finish first
+        for _ in range(rng.randrange(SHARDS) // (n + 1)):  # the shards it may finish first
             process.stdout.readline()
-        time.sleep(chance.random() / 50)
-        hit = _kill(process, victim, cluster, chance) and len(finished(work)) < SHARDS
+        time.sleep(rng.random() / 50)
+        hit = _kill(process, victim, cluster, rng) and len(finished(work)) < SHARDS
         errors = process.communicate(timeout=PATIENCE)[1]
         if cluster:
             cluster.restart_if_killed()
@@ -187,7 +187,7 @@ def finished(work: Path) -> dict[str, int]:
 
 
 def _kill(
-    process: subprocess.Popen[str], victim: str, cluster: Cluster | None, chance: random.Random
+    process: subprocess.Popen[str], victim: str, cluster: Cluster | None, rng: random.Random
 ) -> bool:
     """Kill the victim; return whether the run was still going on."""
     is_running = process.poll() is None
@@ -201,7 +201,7 @@ def _kill(
         workers = _children(cluster.workers.pid if cluster else process.pid)
         if not workers:
             return False
-        os.kill(chance.choice(workers), signal.SIGKILL)
+        os.kill(rng.choice(workers), signal.SIGKILL)
     return is_running
 
 
