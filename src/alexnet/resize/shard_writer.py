@@ -129,10 +129,15 @@ def write_manifest(
 
 def summary(manifest: Manifest) -> str:
     """Return one line: images, shards, size, odd files."""
-    skipped = sum(odd.done == "skipped" for odd in manifest.odd)
-    size = f"{len(manifest.shards)} shards, {manifest.bytes / 1e6:,.0f} MB"
-    odd = f"{len(manifest.odd)} odd files, {skipped} of them skipped (listed in manifest.json)"
-    return f"{manifest.images:,} images in {size}; {odd}"
+    images, shards = _count(manifest.images, "image"), _count(len(manifest.shards), "shard")
+    odd = _count(len(manifest.odd), "odd file")
+    skipped = sum(file.done == "skipped" for file in manifest.odd)
+    size = f"{manifest.bytes / 1e6:,.0f} MB"
+    return f"{images} in {shards}, {size}; {odd}, {skipped} skipped (listed in manifest.json)"
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
 
 
 def _batches(images: Iterable[tuple[int, Pixels]], n: int) -> Iterator[list[tuple[int, Pixels]]]:
