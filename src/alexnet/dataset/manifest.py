@@ -20,7 +20,6 @@ from alexnet.dataset.checksummed import is_count, load_array, read_checksummed_j
 from alexnet.runtime.errors import InputError, rebuild_command
 
 SIDE = 256
-RECORD_BYTES = SIDE * SIDE * 3  # of raw pixels
 SHARD_NAME = re.compile(r"\d+\.lmdb")  # a plain name: shards lie beside their manifest
 SHA256 = re.compile("[0-9a-f]{64}")
 
@@ -37,7 +36,7 @@ resize_command = partial(rebuild_command, stage="resize")
 
 @dataclass(frozen=True)
 class ShardEntry:
-    """A shard's file: its number of records, its size, and its first row in the split."""
+    """A shard: its file, number of records, size in bytes, SHA-256, and first row in the split."""
 
     file: str
     records: int
@@ -64,7 +63,7 @@ class ShardEntry:
 
 @dataclass(frozen=True)
 class OddFile:
-    """An unusual raw file: what was unusual, and whether its image was kept or skipped."""
+    """A row of the ledger: what was unusual about a raw file, and what was done."""
 
     record: int
     name: str
@@ -90,7 +89,7 @@ class OddFile:
 
 @dataclass(frozen=True)
 class Manifest:
-    """manifest.json of a split.
+    """What manifest.json says about a split.
 
     `pixels`: "raw" or "jpeg". `rows`: of the index, skipped ones included. `labels`, `records`:
     the XXH3-64 checksums of labels.npy and records.npy. `odd`: the ledger of odd files.
@@ -118,16 +117,16 @@ class Manifest:
                 "odd": [*odd],
                 **others,
             } if not others and side == SIDE and is_count(rows):
-                entries = list(map(ShardEntry.from_json, shards))
-                manifest = cls(
-                    pixels, side, rows, labels, records, entries, list(map(OddFile.from_json, odd))
-                )
+                shards = [ShardEntry.from_json(entry) for entry in shards]
+                odd = [OddFile.from_json(entry) for entry in odd]
+                manifest = cls(pixels, side, rows, labels, records, shards, odd)
             case _:
                 raise ValueError(f"invalid manifest {str(content)[:80]}")
         manifest._check_rows()
         return manifest
 
     def _check_rows(self) -> None:
+        """Raise ValueError unless the shards share the rows among them, in order."""
         bounds = self.bounds()
         if bounds[0] or (np.diff(bounds) <= 0).any():
             raise ValueError("the shards do not follow one another")
@@ -148,12 +147,12 @@ class Manifest:
 
     @property
     def images(self) -> int:
-        """The number of images, skipped ones excluded."""
+        """Return the number of images, skipped ones excluded."""
         return sum(shard.records for shard in self.shards)
 
     @property
     def bytes(self) -> int:
-        """The size of all shards."""
+        """Return the size of all shards."""
         return sum(shard.bytes for shard in self.shards)
 
 

@@ -105,12 +105,12 @@ class Shards:
         for corner in (tops, lefts):
             if len(corner) and not 0 <= corner.min() <= corner.max() <= SIDE - side:
                 raise ValueError(f"a crop of {side} leaves the image")
-        for record in records[~self._verified[records]].tolist():
-            self.read(record)
         if self._is_jpeg:
             for crop, record, top, left in zip(into, records, tops, lefts, strict=True):
                 crop[:] = self.read(int(record))[top : top + side, left : left + side]
         else:
+            for record in records[~self._verified[records]].tolist():
+                self.read(record)
             starts = self._table["offset"][records] + tops * ROW_BYTES + lefts * 3
             self._copy_crops(self._shards_of(records), starts, into.reshape(-1, side, 3 * side))
 

@@ -3,7 +3,6 @@
 import ctypes
 import hashlib
 import io
-import mmap
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -51,10 +50,11 @@ class WrittenShard:
 def write_shard(
     path: Path, images: Iterable[tuple[int, Pixels]], pixels: str, rows: range
 ) -> WrittenShard:
-    """Write (record, (256, 256, 3) uint8 RGB) pairs, records ascending, to `path`, a new file.
+    """Write images to `path`, a new LMDB file, and return its entry and records.
 
-    `pixels`: "raw", or "jpeg" of quality 95. `rows`: of the split; those without an image are the
-    skipped ones. Raises InputError if the disk is full.
+    `images`: (row, (256, 256, 3) uint8 RGB), rows ascending. `pixels`: "raw", or "jpeg" of quality
+    95. `rows`: the shard's rows of the split; those without an image were skipped. Raises
+    InputError if the disk is full.
     """
     records = np.zeros(len(rows), RECORD)
     try:
@@ -77,27 +77,24 @@ def write_shard(
 def _locate(records: RecordTable, env: lmdb.Environment, path: Path, rows: range) -> None:
     """Fill in each record's offset and size, and verify what the file holds there."""
     page_bytes = int(env.stat()["psize"])
-    with (
-        path.open("rb") as file,
-        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
-        env.begin(buffers=True) as transaction,
-    ):
+    data = memoryview(np.memmap(path, np.uint8, "r"))
+    with env.begin(buffers=True) as transaction:
         for key, value in transaction.cursor():
-            record = records[int.from_bytes(key, "big") - rows.start]
+            number = int.from_bytes(key, "big")
+            record = records[number - rows.start]
             offset, size = _offset_in_file(value, page_bytes), len(value)
-            if xxhash.xxh3_64_intdigest(mapped[offset : offset + size]) != record["xxh3"]:
-                raise RuntimeError(
-                    f"{path}: record {int.from_bytes(key, 'big')} is not at {offset}"
-                )
+            if xxhash.xxh3_64_intdigest(data[offset : offset + size]) != record["xxh3"]:
+                raise RuntimeError(f"{path}: record {number} is not at {offset}")
             record["offset"], record["size"] = offset, size
 
 
 def _offset_in_file(value: memoryview, page_bytes: int) -> int:
-    """Return where in the file a value lies that LMDB gave as a view of its map.
+    """Return the offset in the file of a value, given as a view of LMDB's map.
 
-    The page in which the view starts begins with its number, a u64 (MDB_page in mdb.c of 0.9).
+    The page in which the view starts begins with its own number, a u64 (MDB_page in LMDB 0.9's
+    mdb.c).
     """
-    if not value:  # then the view points nowhere
+    if not value:  # an empty view points anywhere
         return 0
     address = np.frombuffer(value, np.uint8).ctypes.data
     in_page = address % page_bytes
@@ -112,14 +109,13 @@ def write_manifest(
 
     `labels`: (rows,) int32, −1 where a row was skipped.
     """
+    records = np.concatenate([shard.records for shard in shards])
     manifest = Manifest(
         pixels=pixels,
         side=SIDE,
         rows=len(labels),
         labels=save_array(folder / "labels.npy", labels),
-        records=save_array(
-            folder / "records.npy", np.concatenate([shard.records for shard in shards])
-        ),
+        records=save_array(folder / "records.npy", records),
         shards=[shard.entry for shard in shards],
         odd=[odd for shard in shards for odd in shard.odd],
     )
