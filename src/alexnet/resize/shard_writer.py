@@ -77,7 +77,7 @@ def write_shard(
 def _locate(records: RecordTable, env: lmdb.Environment, path: Path, rows: range) -> None:
     """Fill in each record's offset and size, and verify what the file holds there."""
     page_bytes = int(env.stat()["psize"])
-    data = memoryview(np.memmap(path, np.uint8, "r"))
+    data = np.memmap(path, np.uint8, "r").data
     with env.begin(buffers=True) as transaction:
         for key, value in transaction.cursor():
             number = int.from_bytes(key, "big")
