@@ -129,7 +129,7 @@ def forge_labels(root: Path, rng: Random) -> None:
 
 
 def changed_array(path: Path, rng: Random) -> bytes:
-    """Return the .npy file with mutate bytes, or with another array."""
+    """Return the .npy file with mutated bytes, or with another array."""
     if rng.random() < 0.5:
         return mutate(path.read_bytes(), rng, [path.read_bytes()])
     array = np.load(path)

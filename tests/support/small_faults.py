@@ -103,7 +103,7 @@ class ImmediateExecutor(Executor):
         return future
 
 
-def raw_images(folder: Path) -> None:
+def write_raw_images(folder: Path) -> None:
     """Write five images for training, in two shards, two for validation, and their index."""
     for n in range(7):
         path = folder / "photos" / ("val" if n > 4 else "train") / str(n % 2) / f"{n}.png"
@@ -132,7 +132,7 @@ def join(folder: Path) -> None:
     jobs_module.join(folder / "work/shards/train", rows, jobs_of(folder))
 
 
-def shards_done(folder: Path) -> str:
+def read_shard_state(folder: Path) -> str:
     """Return which shards the next run would write; if none, a digest of the split."""
     next_run = ImmediateExecutor(works=False)
     jobs_module.resize(next_run, jobs_of(folder), lambda n: None)
@@ -144,13 +144,13 @@ def shards_done(folder: Path) -> str:
 
 
 def write_one_shard(folder: Path) -> None:
-    raw_images(folder)
+    write_raw_images(folder)
     resize(folder, slice(1))
 
 
 def write_two_splits(folder: Path) -> None:
     """Write a split in its place, and a finished one to replace it."""
-    raw_images(folder)
+    write_raw_images(folder)
     resize(folder)
     join(folder)
     shutil.copytree(folder / "work/shards", folder / "data/shards")
@@ -195,7 +195,7 @@ def write_index(seed: int) -> Callable[[Path], None]:
     return write
 
 
-def read_index_again(folder: Path) -> str:
+def read_saved_index(folder: Path) -> str:
     load_index(folder / "index")
     return digest_of(folder / "index")
 
@@ -265,19 +265,21 @@ def write_metrics(top1: float) -> Callable[[Path], None]:
 
 def subjects() -> dict[str, Subject]:
     return {
-        "shard": Subject(write_one_shard, resize, shards_done),
+        "shard": Subject(write_one_shard, resize, read_shard_state),
         "split": Subject(write_two_splits, place_split, lambda f: pixels_of(f / "data/shards")),
         "moments": Subject(write_moments(0), write_moments(1), read_moments),
         "checkpoint": Subject(write_two_checkpoints, write_checkpoint(3), read_checkpoint),
         "model": Subject(write_model(0), write_model(1), read_model),
-        "index": Subject(write_index(1), write_index(-1), read_index_again),
+        "index": Subject(write_index(1), write_index(-1), read_saved_index),
         "metrics": Subject(
             write_metrics(1), write_metrics(2), lambda f: str(read_result(f / "metrics.json"))
         ),
     }
 
 
-def faulty(write: Callable[[Path], None], folder: Path, kind: int, n: int, code: int) -> str:
+def write_with_fault(
+    write: Callable[[Path], None], folder: Path, kind: int, n: int, code: int
+) -> str:
     """Write with a fault, in a forked process; return its error and its calls, as JSON.
 
     The error is "" for success, else a line, a traceback, or the number of a signal.
@@ -335,17 +337,17 @@ def try_faults(name: str, subject: Subject, top: Path, share: float) -> Iterator
     old.mkdir()
     subject.before(old)
     copy(old, folder)
-    error, calls = json.loads(faulty(subject.write, folder, 0, 0, 0))
+    error, calls = json.loads(write_with_fault(subject.write, folder, 0, 0, 0))
     copy(folder, new)
     states = {state_of(subject, path): state for path, state in ((old, "old"), (new, "new"))}
     yield {"subject": name, "calls": calls, "error": error, "states": sorted(states.values())}
     for kind, n in choose_faults(calls, share, random.Random(name)):
         copy(old, folder)
         fault, code = KINDS.get(kind, (SLOW, 0))
-        error, _ = json.loads(faulty(subject.write, folder, fault, n, code))
+        error, _ = json.loads(write_with_fault(subject.write, folder, fault, n, code))
         left = files_of(folder) - files_of(old) - files_of(new)
         state = state_of(subject, folder)
-        again, _ = json.loads(faulty(subject.write, folder, 0, 0, 0))
+        again, _ = json.loads(write_with_fault(subject.write, folder, 0, 0, 0))
         yield {
             "subject": name,
             "kind": kind,
@@ -382,6 +384,6 @@ if __name__ == "__main__":
         SHIM.faults_name.restype = ctypes.c_char_p
     INDEX = Path(sys.argv[1]) / "raw"
     INDEX.mkdir()
-    raw_images(INDEX)
+    write_raw_images(INDEX)
     INDEX = INDEX / "index"
     main()
