@@ -50,7 +50,7 @@ class Checkout:
 
     @classmethod
     def reproduced(cls, folder: Path) -> "Checkout":
-        """Return a copy with all stages run and committed, made by the first process that needs it."""
+        """Return a copy with all stages run and committed; the first process makes it."""
         folder.mkdir(exist_ok=True)
         with folder.with_suffix(".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
