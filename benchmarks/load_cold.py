@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import lmdb
 import numpy as np
@@ -20,7 +19,7 @@ from alexnet.dataset.shards import SIDE, Shards
 from alexnet.input.augment import AugmentSettings, EpochPlan, plan_epoch
 from alexnet.input.epoch import split_batches
 from alexnet.input.loader import load_crops
-from alexnet.resize.shard_writer import RECORDS_A_SHARD, write_manifest, write_shard
+from alexnet.resize.shard_writer import RECORDS_A_SHARD, WrittenShard, write_manifest, write_shard
 from benchmarks import CHECKOUT, ways
 from benchmarks.clock import Costs
 from benchmarks.photos import spread
@@ -54,13 +53,12 @@ def lmdb_without_readahead(folder: Path, choices: EpochPlan) -> None:
 def _lmdb(folder: Path, choices: EpochPlan, readahead: bool) -> None:
     files = sorted(folder.glob("*.lmdb"))
     options = {"subdir": False, "readonly": True, "lock": False, "readahead": readahead}
-    cursors = [lmdb.open(str(file), **options).begin(buffers=True).cursor() for file in files]
+    readers = [lmdb.open(str(file), **options).begin(buffers=True) for file in files]
     batch = np.zeros((BATCH, CROP, CROP, 3), np.uint8)
     order, tops, lefts = (each.tolist() for each in (choices.order, choices.tops, choices.lefts))
     for n, (record, top, left) in enumerate(zip(order, tops, lefts, strict=True)):
-        cursor = cursors[record // RECORDS_A_SHARD]
-        cursor.set_range(record.to_bytes(8, "big"))
-        pixels = np.frombuffer(cursor.value(), np.uint8).reshape(SIDE, SIDE, 3)
+        value = readers[record // RECORDS_A_SHARD].get(record.to_bytes(8, "big"))
+        pixels = np.frombuffer(value, np.uint8).reshape(SIDE, SIDE, 3)
         batch[n % BATCH] = pixels[top : top + CROP, left : left + CROP]
 
 
@@ -110,13 +108,12 @@ def _told(row: Row, share: float, seconds: npt.NDArray[np.float64], images: int)
 def write(folder: Path, photos: list[bytes], count: int) -> None:
     """So many records in shards, on disk and in no cache: the photos again and again."""
     pictures = [ways.ours()(photo) for photo in spread(photos, 100)]
-    entries: list[dict[str, Any]] = []
+    shards: list[WrittenShard] = []
     for first in range(0, count, RECORDS_A_SHARD):
-        last = min(first + RECORDS_A_SHARD, count)
-        images = ((n, pictures[n % len(pictures)]) for n in range(first, last))
-        path = folder / f"{len(entries):05d}.lmdb"
-        entries.append(write_shard(path, images, "raw") | {"first": first})
-    write_manifest(folder, np.zeros(count, np.int32), "raw", entries, [])
+        rows = range(first, min(first + RECORDS_A_SHARD, count))
+        images = ((n, pictures[n % len(pictures)]) for n in rows)
+        shards.append(write_shard(folder / f"{len(shards):05d}.lmdb", images, "raw", rows))
+    write_manifest(folder, np.zeros(count, np.int32), "raw", shards)
     os.sync()
 
 

@@ -50,9 +50,9 @@ class Material:
         folder = self.folder / f"ours-{pixels}"
         if not folder.exists():
             folder.mkdir()
-            shard = write_shard(folder / "00000.lmdb", enumerate(self.pictures), pixels)
-            labels = np.zeros(len(self.photos), np.int32)
-            write_manifest(folder, labels, pixels, [shard | {"first": 0}], [])
+            rows = range(len(self.photos))
+            shard = write_shard(folder / "00000.lmdb", enumerate(self.pictures), pixels, rows)
+            write_manifest(folder, np.zeros(len(rows), np.int32), pixels, [shard])
         return folder
 
     def choices(self, epoch: int, passes: int) -> EpochPlan:

@@ -5,15 +5,15 @@ import os
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from alexnet.dataset.manifest import RECORD, ShardEntry
 from alexnet.dataset.shards import SIDE, Pixels, Shards
 from alexnet.input.augment import AugmentSettings, plan_epoch
 from alexnet.input.epoch import split_batches
 from alexnet.input.loader import load_crops
-from alexnet.resize.shard_writer import RECORDS_A_SHARD, write_manifest, write_shard
+from alexnet.resize.shard_writer import RECORDS_A_SHARD, WrittenShard, write_manifest, write_shard
 from benchmarks.growth import peak_memory
 
 SHARDS = 1301  # ILSVRC-2012's, train and val
@@ -83,19 +83,24 @@ def begun(folder: Path) -> dict[str, float]:
 
 
 def write_split(folder: Path, records: Mapping[int, Iterable[int]], rows: int = 0) -> None:
-    """Shards by number with these records; one without any gets the first one's entry, no file."""
+    """Write shards by number with these records.
+
+    With `rows` each shard has RECORDS_A_SHARD rows, the last the rest; else a row per record. A
+    shard without records gets an entry, but no file.
+    """
     folder.mkdir()
     picture: Pixels = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), np.uint8)
-    entries: list[dict[str, Any]] = []
-    first, empty = 0, None
-    for n, some in records.items():
-        listed = list(some)
+    shards: list[WrittenShard] = []
+    first = 0
+    for n, wanted in records.items():
+        listed = list(wanted)
+        size = min(RECORDS_A_SHARD, rows - first) if rows else len(listed)
+        span = range(first, first + size)
         path = folder / f"{n:05d}.lmdb"
-        if listed or empty is None:
-            entry = write_shard(path, ((record, picture) for record in listed), "raw")
-            empty = empty or entry
+        if listed:
+            shards.append(write_shard(path, ((record, picture) for record in listed), "raw", span))
         else:
-            entry = empty | {"file": path.name}
-        entries.append(entry | {"first": first})
-        first += RECORDS_A_SHARD if rows else len(listed)
-    write_manifest(folder, np.zeros(rows or first, np.int32), "raw", entries, [])
+            entry = ShardEntry(path.name, 0, 1, "0" * 64, first)
+            shards.append(WrittenShard(entry, np.zeros(size, RECORD)))
+        first += size
+    write_manifest(folder, np.zeros(first, np.int32), "raw", shards)

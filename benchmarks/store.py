@@ -37,7 +37,8 @@ def _ours(pixels: str) -> Writer:
     way = ways.ours()
 
     def write(photos: list[bytes], folder: Path) -> None:
-        write_shard(folder / "00000.lmdb", enumerate(map(way, photos)), pixels)
+        rows = range(len(photos))
+        write_shard(folder / "00000.lmdb", enumerate(map(way, photos)), pixels, rows)
 
     return write
 

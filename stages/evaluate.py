@@ -37,7 +37,7 @@ def work(data: Path, into: Path, layout: RankLayout, device: torch.device) -> No
     net, moments, description = load_model(into / "train", layout)
     index = load_index(data / "index")
     split, shards = choose_split(data, index, description)
-    mean = torch.from_numpy(moments.mean_image).to(device)
+    mean = moments.to(device).mean_image
     with pick_autocast(description.precision, device):
         predictions = predict(net.to(device), shards, mean)
     if not layout.is_main:

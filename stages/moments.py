@@ -10,8 +10,9 @@ from functools import partial
 from alexnet.config.executor import workers
 from alexnet.config.schema import Config
 from alexnet.config.stage import stage
+from alexnet.dataset.moments import save_moments
 from alexnet.dataset.shards import Shards
-from alexnet.moments import pca
+from alexnet.moments.pca import colour_moments, mean_image
 from alexnet.moments.sums import NOTHING, sums_of_shard
 from alexnet.runtime.files import replaced
 from alexnet.runtime.progress import progress
@@ -20,14 +21,15 @@ from alexnet.runtime.progress import progress
 @stage
 def main(config: Config) -> None:
     train = Shards(Path(config.data, "shards/train").absolute())
-    count = range(len(train.manifest["shards"]))
+    count = range(len(train.manifest.shards))
     total = NOTHING
     with workers(config.executor) as pool, progress(len(train), "moments") as advance:
         for sums in pool.map(partial(sums_of_shard, train.folder), count):
             total = total + sums
             advance(sums.count)
     with replaced(Path(config.into, "moments")) as folder:
-        colour = pca.save_moments(folder, total)
+        colour = colour_moments(total)
+        save_moments(folder, mean_image(total), colour)
     means = " / ".join(f"{mean:.1f}" for mean in colour["channel_means"])
     deviations = " / ".join(f"{root:.2f}" for root in colour["sqrt_eigenvalues"])
     print(f"moments: channel means {means} (R / G / B), √λ {deviations}, of 0–255")

@@ -28,7 +28,7 @@ def main(config: Config) -> None:
 def retrieve(data: Path, into: Path, device: torch.device) -> None:
     """Write into/retrieve: the nearest images in `data` by the model in `into`, and its codes."""
     net, moments, description = load_model(into / "train")
-    mean = torch.from_numpy(moments.mean_image).to(device)
+    mean = moments.to(device).mean_image
     train, val = Shards(data / "shards/train"), Shards(data / "shards/val")
     queries = neighbours.pick_evenly_spaced(val.records, neighbours.QUERIES)
     net.to(device)

@@ -58,7 +58,7 @@ def test_an_epoch_begins_on_shards_of_which_few_exist(tmp_path: Path) -> None:
     assert scale_epoch.begun(tmp_path)["images"] == images
     shards = Shards(tmp_path / "train")
     assert len(shards) == images
-    assert len(list((tmp_path / "train").glob("*.lmdb"))) < len(shards.manifest["shards"])
+    assert len(list((tmp_path / "train").glob("*.lmdb"))) < len(shards.manifest.shards)
     choices = plan_epoch(0, 0, images, AugmentSettings())
     batches = load_crops(shards, choices, split_batches(images, 128), 224, pin=False)
     batch, _ = next(batches)

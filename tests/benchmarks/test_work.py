@@ -31,5 +31,5 @@ def test_scaling_makes_a_split_that_can_be_read(photos: list[bytes], tmp_path: P
     with ThreadPoolExecutor(1) as pool:
         shards = Shards(scaling.resized(tmp_path / "made", table, pool))
     assert len(shards) == 20
-    assert len(shards.manifest["shards"]) > 1
+    assert len(shards.manifest.shards) > 1
     assert (shards.read(0) == shards.read(3)).all()  # three photos, again and again

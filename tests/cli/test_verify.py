@@ -10,13 +10,10 @@ import numpy as np
 import pytest
 
 from alexnet.cli.verify import verify, verify_model
-from alexnet.dataset.checksummed import read_sealed, write_sealed
+from alexnet.dataset.checksummed import read_checksummed_json, write_checksummed_json
 from alexnet.dataset.index import ROW, Index, Synset
-from alexnet.dataset.shards import Shards
-from alexnet.moments.pca import save_moments
 from alexnet.moments.sums import sums_of
-from alexnet.resize.shard_writer import write_manifest
-from images import Images, write_split
+from images import Images, relabel, save_moments_of, write_split
 from small_model import small_model
 
 
@@ -26,7 +23,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, images: Images) -> Path:
     write_split(data / "shards/train", images[:12], [0, 1, 2] * 4, records=5)
     write_split(data / "shards/val", images[12:], [0, 1] * 4)
     (data / "moments").mkdir()
-    save_moments(data / "moments", sums_of(images[:12]))
+    save_moments_of(data / "moments", sums_of(images[:12]))
     return data
 
 
@@ -51,19 +48,18 @@ def flipped(path: Path, at: int) -> None:
 
 
 def with_another_label(data: Path) -> None:
-    folder = data / "shards/val"
-    write_manifest(folder, np.zeros(8, np.int32), "raw", Shards(folder).manifest["shards"], [])
+    relabel(data / "shards/val", [0] * 8)
 
 
 def of_other_images(data: Path) -> None:
-    save_moments(data / "moments", sums_of(np.zeros((2, 256, 256, 3), np.uint8)))
+    save_moments_of(data / "moments", sums_of(np.zeros((2, 256, 256, 3), np.uint8)))
 
 
 def of_another_mean(data: Path) -> None:
     path = data / "moments/moments.json"
-    content = read_sealed(path)
+    content = read_checksummed_json(path)
     content["channel_means"][0] += 1
-    write_sealed(path, content)
+    write_checksummed_json(path, content)
 
 
 HARMS: dict[str, tuple[Callable[[Path], None], list[str]]] = {
@@ -77,7 +73,7 @@ HARMS: dict[str, tuple[Callable[[Path], None], list[str]]] = {
     ),
     "split gone": (
         lambda data: shutil.rmtree(data / "shards/val"),
-        ["val is not a whole split.*fix: dvc repro -f resize"],
+        ["val is not a valid split.*fix: dvc repro -f resize"],
     ),
     "labels": (with_another_label, ["val/labels.npy does not agree with data/index"]),
     "mean": (

@@ -1,4 +1,4 @@
-"""A changed byte of a sealed file is noticed, or changes nothing of what it says."""
+"""A changed byte of a file is detected by its checksum, or does not change its content."""
 
 import json
 from pathlib import Path
@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from alexnet.dataset.checksummed import read_sealed, write_sealed
+from alexnet.dataset.checksummed import read_checksummed_json, write_checksummed_json
 
 CONTENT: dict[str, Any] = {
     "pixels": "raw",
     "rows": 20,
     "mean": [0.1, -1e-300, 12345678901234567890],
-    "shards": [{"file": "00000.lmdb", "first": 0, "tree": {"pages": [0, 1, 2]}}],
+    "shards": [{"file": "00000.lmdb", "first": 0, "nested": {"pages": [0, 1, 2]}}],
     "odd": [{"name": "Größe ✓.JPEG", "what": "a\nb", "done": None, "kept": True}],
 }
 
@@ -20,43 +20,43 @@ CONTENT: dict[str, Any] = {
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "manifest.json"
-    write_sealed(path, CONTENT)
+    write_checksummed_json(path, CONTENT)
     return path
 
 
-def test_what_was_written_comes_back(file: Path) -> None:
-    assert read_sealed(file) == CONTENT
+def test_content_is_read_as_written(file: Path) -> None:
+    assert read_checksummed_json(file) == CONTENT
 
 
 def test_the_same_content_gives_the_same_bytes(file: Path, tmp_path: Path) -> None:
-    write_sealed(tmp_path / "again.json", read_sealed(file))
+    write_checksummed_json(tmp_path / "again.json", read_checksummed_json(file))
     assert (tmp_path / "again.json").read_bytes() == file.read_bytes()
 
 
-def test_every_changed_byte_is_noticed_or_changes_nothing(file: Path) -> None:
+def test_every_changed_byte_is_detected_or_has_no_effect(file: Path) -> None:
     data = file.read_bytes()
-    noticed = 0
-    for place, was in enumerate(data):
-        for value in {was ^ 1, ord("0"), ord(" ")} - {was}:
+    detected = 0
+    for place, byte in enumerate(data):
+        for value in {byte ^ 1, ord("0"), ord(" ")} - {byte}:
             file.write_bytes(data[:place] + bytes([value]) + data[place + 1 :])
-            noticed += not _reads_as_before(file)
-    assert noticed > 2 * len(data)
+            detected += not _is_accepted(file)
+    assert detected > 2 * len(data)
 
 
-def test_every_lost_and_every_doubled_byte_is_noticed_or_changes_nothing(file: Path) -> None:
+def test_every_missing_or_doubled_byte_is_detected_or_has_no_effect(file: Path) -> None:
     data = file.read_bytes()
-    noticed = 0
+    detected = 0
     for place in range(len(data)):
         for changed in (data[:place] + data[place + 1 :], data[:place] + data[place:][:1] * 2):
             file.write_bytes(changed + (b"" if len(changed) < len(data) else data[place + 1 :]))
-            noticed += not _reads_as_before(file)
-    assert noticed > len(data)
+            detected += not _is_accepted(file)
+    assert detected > len(data)
 
 
-def _reads_as_before(path: Path) -> bool:
-    """False where the reader refuses the file; it may not say anything new."""
+def _is_accepted(path: Path) -> bool:
+    """Return whether the file is read; then its content must be unchanged."""
     try:
-        content = read_sealed(path)
+        content = read_checksummed_json(path)
     except ValueError:
         return False
     assert content == CONTENT
@@ -75,33 +75,33 @@ def _reads_as_before(path: Path) -> bool:
         lambda content: None,
     ],
 )
-def test_an_edit_that_leaves_the_seal_is_noticed(file: Path, edit: Any) -> None:
+def test_an_edit_that_keeps_the_checksum_is_detected(file: Path, edit: Any) -> None:
     file.write_text(json.dumps(edit(json.loads(file.read_text())), indent=1) + "\n")
     with pytest.raises(ValueError, match=r"manifest.json was changed"):
-        read_sealed(file)
+        read_checksummed_json(file)
 
 
-def test_the_same_content_spelt_otherwise_is_noticed(file: Path) -> None:
+def test_reformatted_content_is_detected(file: Path) -> None:
     file.write_text(json.dumps(json.loads(file.read_text())))
     with pytest.raises(ValueError, match=r"manifest.json was changed"):
-        read_sealed(file)
+        read_checksummed_json(file)
 
 
-def test_a_file_cut_anywhere_is_refused(file: Path) -> None:
+def test_a_file_truncated_anywhere_is_rejected(file: Path) -> None:
     data = file.read_bytes()
     for end in range(len(data) - 2):
         file.write_bytes(data[:end])
         with pytest.raises(ValueError, match=r"."):
-            read_sealed(file)
+            read_checksummed_json(file)
 
 
-def test_content_that_cannot_be_written_leaves_the_file_as_it_was(file: Path) -> None:
+def test_content_that_cannot_be_written_leaves_the_file_unchanged(file: Path) -> None:
     with pytest.raises(TypeError):
-        write_sealed(file, {"not JSON": object()})
-    assert read_sealed(file) == CONTENT
+        write_checksummed_json(file, {"not JSON": object()})
+    assert read_checksummed_json(file) == CONTENT
     assert [path.name for path in file.parent.iterdir()] == ["manifest.json"]
 
 
 def test_a_missing_file_is_an_oserror(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No such file"):
-        read_sealed(tmp_path / "manifest.json")
+        read_checksummed_json(tmp_path / "manifest.json")

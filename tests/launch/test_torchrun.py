@@ -25,12 +25,11 @@ from alexnet.launch.torchrun import LaunchSettings, launch
 from alexnet.model.tensor_file import load_tensors
 from alexnet.model.towers import SINGLE_PROCESS
 from alexnet.model.weights import load_model
-from alexnet.moments.pca import save_moments
 from alexnet.moments.sums import sums_of
 from alexnet.runtime.errors import InputError
 from alexnet.runtime.processes import STOPPED
 from alexnet.train.checkpoint import NEWEST
-from images import Images, write_split
+from images import Images, save_moments_of, write_split
 
 ROOT = Path(__file__).parents[2]
 SMALL = ["model.width_divisor=16", "recipe.batch_size=7", "recipe.precision=fp32", "lr=0.0001"]
@@ -171,7 +170,7 @@ def stage(images: Images, tmp_path_factory: pytest.TempPathFactory) -> Stage:
         write_split(data / "shards" / split, images, [n % CLASSES for n in range(20)])
     for name in ("index", "moments"):
         (data / name).mkdir()
-    save_moments(data / "moments", sums_of(images))
+    save_moments_of(data / "moments", sums_of(images))
     synsets = [Synset(n + 1, f"n0000000{n}", "a word") for n in range(CLASSES)]
     rows = np.zeros(20, ROW)
     rows["name"] = [f"{n:02d}.JPEG".encode() for n in range(20)]

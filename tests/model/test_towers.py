@@ -34,7 +34,6 @@ from alexnet.model.towers import (
     local_rows,
     rank_layout,
 )
-from alexnet.moments.pca import save_moments
 from alexnet.moments.sums import sums_of
 from alexnet.runtime.errors import InputError
 from alexnet.train import loop
@@ -43,7 +42,7 @@ from alexnet.train.dropout import draw_dropout_masks
 from alexnet.train.inputs import Batch, TrainingSet, load_batches
 from alexnet.train.recipe import group_parameters
 from alexnet.train.state import TrainState
-from images import Images, write_split
+from images import Images, save_moments_of, write_split
 from small_recipe import RECIPE, STD
 
 Tensors = dict[str, Tensor]
@@ -90,7 +89,7 @@ def data(images: Images, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
     write_split(folder / "train", images, [n % CLASSES for n in range(20)])
     (folder / "moments").mkdir()
-    save_moments(folder / "moments", sums_of(images))
+    save_moments_of(folder / "moments", sums_of(images))
     return folder
 
 

@@ -1,19 +1,14 @@
-import json
 import operator
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from alexnet.dataset import moments
 from alexnet.dataset.shards import Shards
-from alexnet.moments import pca
 from alexnet.moments import sums as sums_module
 from alexnet.moments.pca import colour_moments, mean_image
 from alexnet.moments.sums import NOTHING, Sums, sums_of, sums_of_shard
-from alexnet.runtime.errors import InputError
 from images import Images
 
 
@@ -139,31 +134,3 @@ def test_eigenpairs(sums: Sums) -> None:
     np.testing.assert_allclose(rebuilt, colour["covariance"], atol=1e-6)
     assert (vectors.sum(axis=1) >= 0).all()
     np.testing.assert_allclose(np.square(colour["sqrt_eigenvalues"]), values, rtol=1e-9)
-
-
-def test_saved_and_loaded(tmp_path: Path, sums: Sums) -> None:
-    colour = pca.save_moments(tmp_path, sums)
-    loaded = moments.load_moments(tmp_path)
-    assert np.array_equal(loaded.mean_image, mean_image(sums))
-    assert loaded.eigenvalues.tolist() == colour["eigenvalues"]
-    assert "0–255" in json.loads((tmp_path / "moments.json").read_text())["units"]
-    assert (tmp_path / "eigenvalues.csv").read_text().count("\n") == 4
-
-
-def test_changed_moments_are_refused(tmp_path: Path, sums: Sums) -> None:
-    colour = pca.save_moments(tmp_path, sums)
-    saved = {path: path.read_bytes() for path in tmp_path.iterdir()}
-    mean, pairs = tmp_path / "mean_image.npy", tmp_path / "moments.json"
-    first = str(colour["eigenvalues"][0]).encode()
-    harms = [
-        (pairs, b"{"),
-        (pairs, saved[pairs].replace(first, b"1.5" + first[3:])),
-        (mean, saved[mean][:-1] + bytes([saved[mean][-1] ^ 1])),
-        (mean, saved[mean][:-8]),
-    ]
-    for path, harmed in harms:
-        path.write_bytes(harmed)
-        with pytest.raises(InputError, match="dvc repro -f moments"):
-            moments.load_moments(tmp_path)
-        path.write_bytes(saved[path])
-    moments.load_moments(tmp_path)

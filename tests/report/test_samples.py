@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from alexnet.dataset.index import ROW, Index, Synset
+from alexnet.dataset.manifest import OddFile
 from alexnet.dataset.shards import Shards
 from alexnet.input.augment import AugmentSettings, plan_epoch
 from alexnet.report import samples
-from alexnet.resize.shard_writer import write_manifest
-from images import random_images, write_split
+from images import random_images, relabel, rewrite_manifest, write_split
 from small_model import small_description
 
 LABELS = [n % 5 for n in range(20)]
@@ -97,11 +97,11 @@ def test_shelves_are_few_and_short(split: Shards, index: Index, monkeypatch: Any
 def test_the_ledger_shows_what_became_of_each_file(tmp_path: Path) -> None:
     shards = write_split(tmp_path / "train", random_images(4), [0, 1, 0, 1])
     odd = [
-        {"record": 2, "archive": "raw", "name": "grey.JPEG", "what": "mode L", "done": "kept"},
-        {"record": 3, "archive": "raw", "name": "cut.JPEG", "what": "truncated", "done": "skipped"},
+        OddFile(2, "grey.JPEG", "raw", "mode L", "kept"),
+        OddFile(3, "cut.JPEG", "raw", "truncated", "skipped"),
     ]
-    entries = shards.manifest["shards"]
-    write_manifest(tmp_path / "train", np.array([0, 1, 0, -1], np.int32), "raw", entries, odd)
+    relabel(tmp_path / "train", [0, 1, 0, -1])
+    rewrite_manifest(tmp_path / "train", odd=odd)
     train = Shards(tmp_path / "train")
     kept, skipped = samples.odd_files([train, shards])
     assert (kept.name, kept.what, kept.done) == ("grey.JPEG", "mode L", "kept")

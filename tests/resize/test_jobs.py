@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from alexnet.dataset.index import load_index, save_index
+from alexnet.dataset.manifest import Manifest
 from alexnet.dataset.shards import Shards
 from alexnet.index.layouts import read_index
 from alexnet.resize import jobs as jobs_module
@@ -49,7 +50,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return top
 
 
-def prepared(root: Path, work: Path, pool: Executor, **how: Any) -> dict[str, Any]:
+def prepared(root: Path, work: Path, pool: Executor, **how: Any) -> Manifest:
     jobs = jobs_of(root, work, **how)
     done: list[int] = []
     with pool:
@@ -81,7 +82,7 @@ def test_an_index_that_took_the_place_of_the_one_that_was_read_is_refused(
     with pytest.raises(InputError, match=r"index was replaced while it was read; fix: dvc repro"):
         resize_shard(replace(job, index=tmp_path / "index"))
     assert not job.path.exists()
-    with pytest.raises(InputError, match=r"gone holds no index: .*fix: "):
+    with pytest.raises(InputError, match=r"gone holds no valid index: .*fix: "):
         resize_shard(replace(job, index=tmp_path / "gone"))
 
 
@@ -99,20 +100,20 @@ def test_a_worker_reads_the_index_once(
 
 
 @pytest.fixture(scope="module")
-def straight(root: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def straight(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Manifest:
     return prepared(root, tmp_path_factory.mktemp("straight"), ThreadPoolExecutor(1))
 
 
 @pytest.mark.parametrize("pool", [ThreadPoolExecutor, ProcessPoolExecutor])
 @pytest.mark.parametrize("workers", [2, 3])
 def test_any_workers_write_the_same_bytes(
-    root: Path, tmp_path: Path, straight: dict[str, Any], pool: type[Any], workers: int
+    root: Path, tmp_path: Path, straight: Manifest, pool: type[Any], workers: int
 ) -> None:
     assert prepared(root, tmp_path, pool(workers)) == straight
 
 
 def test_an_interrupted_run_ends_in_the_same_bytes(
-    root: Path, tmp_path: Path, straight: dict[str, Any]
+    root: Path, tmp_path: Path, straight: Manifest
 ) -> None:
     """One shard was finished, one was being written when the first run died."""
     first, *_ = jobs_of(root, tmp_path)
@@ -126,7 +127,7 @@ def test_an_interrupted_run_ends_in_the_same_bytes(
 
 
 def test_a_shard_that_has_moved_away_is_written_again(
-    root: Path, tmp_path: Path, straight: dict[str, Any]
+    root: Path, tmp_path: Path, straight: Manifest
 ) -> None:
     """A run killed while it handed its results over."""
     for job in jobs_of(root, tmp_path):
@@ -148,11 +149,8 @@ def test_nothing_readable_is_refused(tmp_path: Path) -> None:
         join(work / "shards/train", load_index(jobs[0].index).splits["train"], jobs)
 
 
-def test_the_ledger_names_every_odd_file(
-    root: Path, tmp_path: Path, straight: dict[str, Any]
-) -> None:
-    told = {(entry["archive"], entry["name"], entry["done"]) for entry in straight["odd"]}
-    assert told == {
+def test_the_ledger_names_every_odd_file(root: Path, tmp_path: Path, straight: Manifest) -> None:
+    assert {(file.archive, file.name, file.done) for file in straight.odd} == {
         ("train/cat", "2.jpg", "kept"),
         ("train/dog", "2.jpg", "kept"),
         ("train/dog", "4.jpg", "skipped"),
@@ -160,8 +158,8 @@ def test_the_ledger_names_every_odd_file(
     assert summary(straight).startswith("11 images in 4 shards")
     prepared(root, tmp_path, ThreadPoolExecutor(1))
     shards = Shards(tmp_path / "shards/train")
-    (skipped,) = [entry for entry in straight["odd"] if entry["done"] == "skipped"]
-    assert shards.labels[skipped["record"]] == -1
+    (skipped,) = [file for file in straight.odd if file.done == "skipped"]
+    assert shards.labels[skipped.record] == -1
     assert len(shards) == 11
 
 
@@ -181,7 +179,7 @@ def test_a_disk_too_small_is_told_before_work_begins(
 
 @pytest.mark.parametrize("limit", [300_000, 1_000_000])
 def test_a_disk_that_fills_up_leaves_no_half_shard(
-    root: Path, tmp_path: Path, straight: dict[str, Any], limit: int
+    root: Path, tmp_path: Path, straight: Manifest, limit: int
 ) -> None:
     """A limit on the size of a file stands for the disk; then there is room again."""
     jobs = jobs_of(root, tmp_path)
@@ -196,7 +194,7 @@ def test_a_disk_that_fills_up_leaves_no_half_shard(
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     finished = {path.stem for path in (tmp_path / "shards/train").iterdir()}
     if limit < 600_000:  # three records of 196 KB do not fit
-        assert "free the disk, run again" in ran.stderr
+        assert "free disk space, rerun" in ran.stderr
         assert finished == set()
     else:
         assert (ran.returncode, len(finished)) == (0, 4)

@@ -1,8 +1,8 @@
-"""Strangers' files: an answer or one line, whatever is in them, and nothing else happens.
+"""Untrusted files are read, or rejected with one line, and have no other effect.
 
 MUTATIONS=100000 pytest tests/robustness/test_hostile.py -s
-reads a hundred thousand, and a tar of a million
-members. TMPDIR on a disk of memory makes it faster.
+reads a hundred thousand mutated files, and a tar of a million members. A TMPDIR in memory makes it
+faster.
 """
 
 import ast
@@ -34,81 +34,85 @@ from alexnet.runtime.errors import InputError
 from hostile_raw import tar_of
 
 MUTATIONS = int(os.environ.get("MUTATIONS", "1000"))
-A_CHILD = 10_000  # inputs that one process reads
+INPUTS_A_CHILD = 10_000
 ROOT = Path(__file__).resolve().parents[2]
 CHILD = Path(__file__).parents[1] / "support/hostile_child.py"
 EXAMPLES = settings(max_examples=max(60, MUTATIONS // 100), deadline=None, derandomize=True)
 
 
-def read_apart(folder: Path, first: int, count: int) -> dict[str, Any]:
-    """What a process of its own says of the inputs `first` …; it may write into child/ alone.
+def read_in_a_child(folder: Path, first: int, count: int) -> dict[str, Any]:
+    """Have a new process read inputs from number `first`; return its report.
 
-    Nothing is left there but what it was given, nor anywhere as far up as a name in an input leads.
+    The process may write to child/ only. Asserts that nothing new is left there, nor in any of the
+    folders above that a name in an input can lead to.
     """
-    before = paths(folder.parent)
-    for name in ("child", "home", "tmp", "here"):
+    before = paths_below(folder.parent)
+    for name in ("child", "home", "tmp", "cwd"):
         (folder / name).mkdir()
     homes = {"HOME": str(folder / "home"), "TMPDIR": str(folder / "tmp"), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, str(CHILD), str(folder / "child"), str(first), str(count)]
     ran = subprocess.run(
-        command, env=os.environ | homes, cwd=folder / "here", capture_output=True, check=False
+        command, env=os.environ | homes, cwd=folder / "cwd", capture_output=True, check=False
     )
     last = folder / "child/input"
     assert ran.returncode == 0, f"{ran.returncode} at {last}: {ran.stderr.decode()[-3000:]}"
-    assert strays(folder, before) == []
-    told: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
-    return told
+    assert unexpected_paths(folder, before) == []
+    report: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
+    return report
 
 
-def paths(top: Path) -> set[Path]:
+def paths_below(top: Path) -> set[Path]:
     return set(top.rglob("*"))
 
 
-def strays(folder: Path, before: set[Path]) -> list[Path]:
-    """What has come to be beside `folder` or in it, of which nobody knows."""
-    known = {folder / name for name in ("child", "home", "tmp", "here")}
-    known |= {folder / "child" / name for name in ("input", "made", "work")}
-    known |= paths(folder / "child/made")
-    return sorted(paths(folder.parent) - before - known)
+def unexpected_paths(folder: Path, before: set[Path]) -> list[Path]:
+    """Return the new paths in `folder` or beside it, except those of the child itself."""
+    known = {folder / name for name in ("child", "home", "tmp", "cwd")}
+    known |= {folder / "child" / name for name in ("input", "valid", "work")}
+    known |= paths_below(folder / "child/valid")
+    return sorted(paths_below(folder.parent) - before - known)
 
 
-def test_a_file_elsewhere_is_seen(tmp_path: Path) -> None:
+def test_a_file_written_elsewhere_is_detected(tmp_path: Path) -> None:
     folder = tmp_path / "0"
-    read_in = folder / "child/work"
-    read_in.mkdir(parents=True)
-    before = paths(tmp_path)
-    assert strays(folder, before) == []
+    work = folder / "child/work"
+    work.mkdir(parents=True)
+    before = paths_below(tmp_path)
+    assert unexpected_paths(folder, before) == []
     for n in range(1, 4):
-        (read_in / ("../" * n) / "escaped").touch()
-    (folder / "here/escaped").mkdir(parents=True)
-    (read_in / "left").touch()
-    aside = (folder / "child", folder, tmp_path, folder / "here")
-    assert {*strays(folder, before)} == {read_in / "left", *(path / "escaped" for path in aside)}
+        (work / ("../" * n) / "escaped").touch()
+    (folder / "cwd/escaped").mkdir(parents=True)
+    (work / "left").touch()
+    elsewhere = (folder / "child", folder, tmp_path, folder / "cwd")
+    assert {*unexpected_paths(folder, before)} == {
+        work / "left",
+        *(path / "escaped" for path in elsewhere),
+    }
 
 
 @pytest.mark.slow
-def test_changed_files_end_in_an_answer_or_a_line(tmp_path: Path) -> None:
-    """No signal, no other exception, 10 s and 1 GiB at most, nothing written or run elsewhere."""
+def test_a_mutated_file_is_accepted_or_rejected_in_one_line(tmp_path: Path) -> None:
+    """Without signals, other exceptions or effects, in at most 10 s of CPU time and 1 GiB."""
     counts: Counter[str] = Counter()
     peak, slowest = 0, 0.0
-    for first in range(0, MUTATIONS, A_CHILD):
+    for first in range(0, MUTATIONS, INPUTS_A_CHILD):
         folder = tmp_path / str(first)
         folder.mkdir()
-        told = read_apart(folder, first, min(A_CHILD, MUTATIONS - first))
-        print(f"{first + sum(told['counts'].values()):,} inputs", flush=True)
-        assert told["wrong"] == []
-        counts.update(told["counts"])
-        peak, slowest = max(peak, told["peak"]), max(slowest, told["slowest"])
+        report = read_in_a_child(folder, first, min(INPUTS_A_CHILD, MUTATIONS - first))
+        print(f"{first + sum(report['counts'].values()):,} inputs", flush=True)
+        assert report["failures"] == []
+        counts.update(report["counts"])
+        peak, slowest = max(peak, report["peak"]), max(slowest, report["slowest"])
     assert sum(counts.values()) == MUTATIONS
-    refused = sum(n for name, n in counts.items() if name.endswith("refused"))
-    assert 0 < refused < MUTATIONS
+    rejected = sum(n for name, n in counts.items() if name.endswith("rejected"))
+    assert 0 < rejected < MUTATIONS
     assert peak < 1 << 30
     assert not Path("/escaped").exists()
-    print(f"\n{MUTATIONS:,} inputs, {refused:,} refused in a line: {dict(sorted(counts.items()))}")
-    print(f"slowest {slowest:.2f} s, most memory {peak / 2**20:,.0f} MiB")
+    print(f"\n{MUTATIONS:,} inputs, {rejected:,} rejected: {dict(sorted(counts.items()))}")
+    print(f"slowest {slowest:.2f} s, peak memory {peak / 2**20:,.0f} MiB")
 
 
-# Code is never data
+# Data is never executed
 
 
 BANNED = {"pickle", "marshal", "shelve", "joblib", "dill", "cloudpickle"}
@@ -117,7 +121,7 @@ CALLS |= {"yaml.load", "yaml.unsafe_load", "yaml.full_load", "os.popen"}
 
 
 def banned_in(source: str) -> list[str]:
-    """What in a module could run what a file holds."""
+    """Return the imports and calls of a module that could execute the content of a file."""
     found = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import | ast.ImportFrom):
@@ -130,7 +134,7 @@ def banned_in(source: str) -> list[str]:
     return found
 
 
-def test_nothing_in_the_package_runs_what_a_file_holds() -> None:
+def test_no_module_can_execute_the_content_of_a_file() -> None:
     for path in [*(ROOT / "src").rglob("*.py"), *(ROOT / "stages").glob("*.py")]:
         assert not banned_in(path.read_text("utf-8")), path
     imports = ["import pickle", "from joblib import load"]
@@ -139,7 +143,7 @@ def test_nothing_in_the_package_runs_what_a_file_holds() -> None:
         assert banned_in(bad), bad
 
 
-def test_what_is_called_stands_in_the_files_of_executors_alone() -> None:
+def test_only_executor_presets_name_a_target() -> None:
     for path in (ROOT / "conf").glob("*/*.yaml"):
         assert ("_target_" in path.read_text()) is (path.parent.name == "executor"), path
 
@@ -167,7 +171,7 @@ TOUCH = {"_target_": "shutil.copyfile", "src": __file__, "dst": "escaped"}
     ],
     ids=str,
 )
-def test_only_a_pool_is_ever_made(
+def test_only_executors_are_instantiated(
     executor: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -176,7 +180,7 @@ def test_only_a_pool_is_ever_made(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_pools_are_made_as_before() -> None:
+def test_executors_work() -> None:
     with workers({"_target_": "concurrent.futures.ProcessPoolExecutor", "max_workers": 1}) as pool:
         assert list(pool.map(abs, [-3])) == [3]
     with workers(THREADS) as pool:
@@ -185,11 +189,11 @@ def test_pools_are_made_as_before() -> None:
 
 @pytest.fixture
 def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Of params.yaml and conf/, to be changed; `config` reads it."""
+    """A copy of params.yaml and conf/ to be changed, which `compose` reads."""
     for path in [ROOT / "params.yaml", *(ROOT / "conf").glob("*/*.yaml")]:
-        there = tmp_path / path.relative_to(ROOT)
-        there.parent.mkdir(parents=True, exist_ok=True)
-        there.write_bytes(path.read_bytes())
+        target = tmp_path / path.relative_to(ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(path.read_bytes())
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(compose, "CHECKOUT", tmp_path)
     return tmp_path
@@ -233,19 +237,19 @@ def test_no_file_can_leave_its_group(copy: Path) -> None:
     assert not (copy / "escaped").exists()
 
 
-def test_a_target_elsewhere_is_refused_or_a_word(copy: Path) -> None:
+def test_a_target_elsewhere_is_rejected_or_plain_data(copy: Path) -> None:
     for place in ("dataset", "model", "model.lrn", "recipe.frozen_from", "launcher", "x"):
         with pytest.raises(InputError, match="fix: "):
             compose.load_config([f"+{place}._target_=os.mkdir", f"+{place}.path=escaped"])
-    told = compose.load_config(["+choices._target_=os.mkdir", "+choices.path=escaped"])
-    assert told.choices == {"_target_": "os.mkdir", "path": "escaped"}
+    config = compose.load_config(["+choices._target_=os.mkdir", "+choices.path=escaped"])
+    assert config.choices == {"_target_": "os.mkdir", "path": "escaped"}
     assert not (copy / "escaped").exists()
 
 
-def test_what_yaml_and_omegaconf_can_do_is_bounded(
+def test_yaml_and_omegaconf_cannot_run_code_or_loop(
     copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The environment may be read, as of any file of the user's own; nothing is run or endless."""
+    """Environment variables may be read; nothing is executed, and recursion ends."""
     monkeypatch.setenv("ROOT_OF_IT", "raw/there")
     assert compose.load_config(["dataset.root=${oc.env:ROOT_OF_IT}"]).dataset.root == "raw/there"
     lines = ["into=${into}", "data=${into}", "lr=${lr}", "model=${oc.decode:'1'}", "lr=${x:1}"]
@@ -256,25 +260,25 @@ def test_what_yaml_and_omegaconf_can_do_is_bounded(
         f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 30)
     )
     for path in (copy / "params.yaml", copy / "conf/model/quick.yaml"):
-        right = path.read_text()
+        valid = path.read_text()
         call = "a: !!python/object/apply:os.mkdir [escaped]"
         for text in (laughs, "[" * 5000, call, "\0", "- 1", "5", "~"):
-            path.write_text(text if len(text) < 4 else f"{right}\n{text}")
-            with pytest.raises(InputError) as told:
+            path.write_text(text if len(text) < 4 else f"{valid}\n{text}")
+            with pytest.raises(InputError) as error:
                 compose.load_config([])
-            assert len(str(told.value).splitlines()) == 1
+            assert len(str(error.value).splitlines()) == 1
         path.write_bytes(b"a: \xff")
         with pytest.raises(InputError, match=f"{path.name} cannot be read"):
             compose.load_config([])
-        path.write_text(right)
+        path.write_text(valid)
     (copy / "params.yaml").write_text((copy / "params.yaml").read_text().replace("quick", "../x"))
     with pytest.raises(InputError, match="an invalid name"):
         compose.load_config([])
     assert not (copy / "escaped").exists()
 
 
-def test_loading_yaml_makes_no_objects() -> None:
-    """OmegaConf's loader knows pathlib's, and nothing that runs."""
+def test_loading_yaml_creates_no_objects() -> None:
+    """OmegaConf's loader creates pathlib objects, but calls nothing."""
     with pytest.raises(yaml.constructor.ConstructorError):
         compose.OmegaConf.create("a: !!python/object/apply:os.getcwd []")
 
@@ -292,8 +296,8 @@ NOTE = st.dictionaries(
 MEMBERS = st.lists(st.tuples(NAMES, TYPES, NOTE, st.binary(max_size=40)), max_size=6)
 
 
-def listed(path: Path) -> tuple[list[Any], str]:
-    """The files of a tar, or what is said of it."""
+def list_files(path: Path) -> tuple[list[Any], str]:
+    """Return the files of a tar, and the error message if it is rejected."""
     try:
         return stored_files(path), ""
     except InputError as error:
@@ -302,7 +306,7 @@ def listed(path: Path) -> tuple[list[Any], str]:
 
 @EXAMPLES
 @given(MEMBERS, st.sampled_from([tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]))
-def test_members_are_offsets_and_nothing_is_unpacked(
+def test_tar_members_are_located_and_never_unpacked(
     tmp_path_factory: pytest.TempPathFactory, members: list[Any], form: int
 ) -> None:
     file = io.BytesIO()
@@ -315,16 +319,16 @@ def test_members_are_offsets_and_nothing_is_unpacked(
     path = tmp_path_factory.getbasetemp() / "a.tar"
     path.write_bytes(file.getvalue())
     before = set(path.parent.iterdir())
-    found, told = listed(path)
+    files, error = list_files(path)
     assert set(path.parent.iterdir()) == before
-    assert len(told.splitlines()) <= 1
-    assert len(told) < 500 + len(str(path))
+    assert len(error.splitlines()) <= 1
+    assert len(error) < 500 + len(str(path))
     allowed = {data for _, kind, _, data in members if kind in (b"0", b"7", b"Z")}
-    whole = path.read_bytes()
-    for name, offset, size in found:
+    data = path.read_bytes()
+    for name, offset, size in files:
         assert b"/" not in name
         if not any(note for *_, note, _ in members):
-            assert whole[offset : offset + size] in allowed
+            assert data[offset : offset + size] in allowed
 
 
 def header(name: str, kind: bytes, size: int) -> bytes:
@@ -337,7 +341,7 @@ LONG = header("x", tarfile.GNUTYPE_LONGNAME, 512) + b"n" * 512
 
 
 @pytest.mark.parametrize(
-    ("data", "says"),
+    ("data", "message"),
     [
         (header("a", b"0", 1 << 60), "cut short"),
         (header("x", tarfile.GNUTYPE_LONGNAME, 1 << 40), "bytes of notes"),
@@ -349,61 +353,63 @@ LONG = header("x", tarfile.GNUTYPE_LONGNAME, 512) + b"n" * 512
     ],
     ids=["size", "name", "a little long", "notes", "notes on all", "sparse", "nested notes"],
 )
-def test_what_a_header_only_claims_takes_no_memory(data: bytes, says: str, tmp_path: Path) -> None:
+def test_sizes_that_a_header_claims_take_no_memory(
+    data: bytes, message: str, tmp_path: Path
+) -> None:
     path = tmp_path / "a.tar"
     path.write_bytes(data + bytes(1024))
-    with pytest.raises(InputError, match=says) as told:
+    with pytest.raises(InputError, match=message) as error:
         stored_files(path)
-    assert len(str(told.value)) < 300 + len(str(path))
+    assert len(str(error.value)) < 300 + len(str(path))
 
 
 @pytest.mark.skipif(MUTATIONS < 100_000, reason="a part of the long run")
-def test_a_million_members(tmp_path: Path) -> None:
+def test_a_tar_of_a_million_members_takes_less_than_a_gibibyte(tmp_path: Path) -> None:
     path = tmp_path / "a.tar"
     with path.open("wb") as file:
         for first in range(0, 1_000_000, 10_000):
             names = range(first, first + 10_000)
             file.write(b"".join(header(f"n{n:08d}.JPEG", b"0", 0) for n in names))
         file.write(bytes(1024))
-    seconds, most = spent(lambda: len(stored_files(path)) == 1_000_000)
-    print(f"\na million members: {seconds:.0f} s, {most:,.0f} MiB")
-    assert most < 1024
+    seconds, peak = cost_of(lambda: len(stored_files(path)) == 1_000_000)
+    print(f"\na million members: {seconds:.0f} s, {peak:,.0f} MiB")
+    assert peak < 1024
 
 
-def test_a_devkit_that_inflates_without_end_is_refused(
+def test_a_devkit_that_inflates_without_end_is_rejected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A gzip may hold the same megabyte a thousand times: it is read no further than allowed."""
+    """A gzip file may hold the same megabyte many times; it is read up to a limit only."""
     path = tmp_path / f"{KIT}.tar.gz"
     if MUTATIONS < 100_000:
         monkeypatch.setattr(devkit, "MOST_BYTES", 8 << 20)
     path.write_bytes(gzip.compress(bytes(1 << 20)) * 10_000)
 
-    def refused() -> bool:
+    def is_rejected() -> bool:
         with pytest.raises(InputError, match=r"holds more than \d+ MiB.*download the devkit again"):
             read_devkit(path)
         return True
 
-    seconds, most = spent(refused)
-    print(f"\na devkit of {path.stat().st_size:,} bytes: {seconds:.2f} s, {most:,.0f} MiB")
+    seconds, peak = cost_of(is_rejected)
+    print(f"\na devkit of {path.stat().st_size:,} bytes: {seconds:.2f} s, {peak:,.0f} MiB")
     assert seconds < 10
-    assert most < 1024
+    assert peak < 1024
 
 
-def spent(work: Callable[[], bool]) -> tuple[float, float]:
-    """Seconds of the processor, and MiB at most, of a fork beyond what it begins with."""
+def cost_of(work: Callable[[], bool]) -> tuple[float, float]:
+    """Return the CPU seconds and the additional peak memory in MiB of `work` in a fork."""
     reading, writing = os.pipe()
     if not (child := os.fork()):
         os.write(writing, Path("/proc/self/statm").read_bytes())
         os._exit(not work())
     _, status, used = os.wait4(child, 0)
     assert status == 0
-    begun = int(os.read(reading, 100).split()[1]) * resource.getpagesize()
-    return used.ru_utime + used.ru_stime, (used.ru_maxrss * 1024 - begun) / 2**20
+    before = int(os.read(reading, 100).split()[1]) * resource.getpagesize()
+    return used.ru_utime + used.ru_stime, (used.ru_maxrss * 1024 - before) / 2**20
 
 
-def test_devkit_members_are_never_followed(tmp_path: Path) -> None:
-    """A link where the table should be is not the table."""
+def test_links_in_a_devkit_are_never_followed(tmp_path: Path) -> None:
+    """A link in place of the table is not the table."""
     path = tmp_path / f"{KIT}.tar.gz"
     for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE):
         linked = tar_of({f"{KIT}/data/meta.mat": b""}, type=kind, linkname="/etc/passwd")

@@ -1,6 +1,7 @@
-"""The same bytes from any number of workers, any executor, and after any kill.
+"""Shards have the same bytes for any number of workers, any executor, and after any kill.
 
-KILLS=50 pytest tests/robustness/test_kills.py kills fifty times, spread over executors and victims.
+KILLS=50 pytest tests/robustness/test_kills.py
+kills fifty times, spread over executors and victims.
 """
 
 import hashlib
@@ -29,7 +30,8 @@ KILLS = int(os.environ.get("KILLS", "5"))
 PATIENCE = 600  # seconds, on a busy machine
 SCRIPT = Path(__file__).parents[1] / "support/small_resize.py"
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
-IMAGES = 160  # in twenty shards
+IMAGES, SHARDS = 160, 20
+TRIES = 10  # of which one kill must hit a run at work
 KINDS = [
     ("processes", "parent"),
     ("processes", "worker"),
@@ -42,30 +44,28 @@ pytestmark = pytest.mark.slow
 
 
 class Cluster:
-    """A Dask scheduler and two worker processes; killed ones are started again."""
+    """A Dask scheduler and two worker processes, which are restarted after a kill."""
 
     def __init__(self) -> None:
-        with (
-            TemporaryDirectory() as folder
-        ):  # the scheduler takes a port that is free, and names it
+        with TemporaryDirectory() as folder:  # where the scheduler writes its address
             file = Path(folder) / "scheduler.json"
             command = "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(file)
-            self.scheduler = self._started("scheduler", *command)
+            self.scheduler = self._start("scheduler", *command)
             self.address = self._address(file)
-        self.workers = self._started("worker", self.address, "--nworkers", "2", "--nthreads", "1")
+        self.workers = self._start("worker", self.address, "--nworkers", "2", "--nthreads", "1")
 
-    def _started(self, *command: str) -> subprocess.Popen[bytes]:
+    def _start(self, *command: str) -> subprocess.Popen[bytes]:
         command = (sys.executable, "-m", "dask", *command, "--no-dashboard")
         return subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.DEVNULL)
 
     def _address(self, file: Path) -> str:
         while self.scheduler.poll() is None:
-            with suppress(OSError, ValueError):  # it is not there yet, or not whole
+            with suppress(OSError, ValueError):  # not written yet, or only in part
                 return str(json.loads(file.read_text())["address"])
             time.sleep(0.05)
-        raise AssertionError("Dask's scheduler ended")
+        raise AssertionError("Dask's scheduler exited")
 
-    def revive(self) -> None:
+    def restart_if_killed(self) -> None:
         if self.scheduler.poll() is not None:
             self.stop()
             self.__init__()  # type: ignore[misc]
@@ -86,7 +86,7 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Photos of noise, one of them cut short, with their index beside them."""
+    """Photos of noise, one of them truncated, and their index."""
     top = tmp_path_factory.mktemp("raw")
     rng = np.random.default_rng(0)
     for n in range(IMAGES + 2):
@@ -101,96 +101,96 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return top
 
 
-def started(raw: Path, work: Path, *executor: str) -> subprocess.Popen[str]:
+def start(raw: Path, work: Path, *executor: str) -> subprocess.Popen[str]:
     work.mkdir(exist_ok=True)
     command = [sys.executable, SCRIPT, work, raw / "photos", raw / "index", *executor]
     pipe = subprocess.PIPE
     return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=ENVIRONMENT)
 
 
-def digests(raw: Path, work: Path, *executor: str) -> dict[str, str]:
-    """Run to the end; file name → its SHA-256."""
-    process = started(raw, work, *executor)
-    told = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 0, told
+def run_to_the_end(raw: Path, work: Path, *executor: str) -> dict[str, str]:
+    """Return the SHA-256 of each file of the split, by name."""
+    process = start(raw, work, *executor)
+    output = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, output
     files = sorted((work / "shards/train").iterdir())
     return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
 @pytest.fixture(scope="module")
-def straight(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What one worker writes, undisturbed."""
-    digest = digests(raw, tmp_path_factory.mktemp("straight"), "processes", "1")
-    assert len(digest) == IMAGES // 8 + 2  # shards, manifest.json and labels.npy
-    return digest
+def expected(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The files that one uninterrupted worker writes."""
+    digests = run_to_the_end(raw, tmp_path_factory.mktemp("expected"), "processes", "1")
+    assert len(digests) == SHARDS + 3  # manifest.json, labels.npy and records.npy
+    return digests
 
 
 @pytest.mark.parametrize("workers", ["2", "3", "8"])
-def test_any_number_of_processes(
-    raw: Path, tmp_path: Path, straight: dict[str, str], workers: str
+def test_any_number_of_processes_writes_the_same_bytes(
+    raw: Path, tmp_path: Path, expected: dict[str, str], workers: str
 ) -> None:
-    assert digests(raw, tmp_path, "processes", workers) == straight
+    assert run_to_the_end(raw, tmp_path, "processes", workers) == expected
 
 
-def test_a_dask_scheduler_with_two_workers(
-    raw: Path, tmp_path: Path, straight: dict[str, str], cluster: Cluster
+def test_dask_writes_the_same_bytes(
+    raw: Path, tmp_path: Path, expected: dict[str, str], cluster: Cluster
 ) -> None:
-    assert digests(raw, tmp_path, "dask", cluster.address) == straight
+    assert run_to_the_end(raw, tmp_path, "dask", cluster.address) == expected
 
 
 @pytest.mark.parametrize("number", range(KILLS))
-def test_killed_and_run_again(
+def test_a_killed_run_resumes_to_the_same_bytes(
     raw: Path,
     tmp_path: Path,
-    straight: dict[str, str],
+    expected: dict[str, str],
     number: int,
     request: pytest.FixtureRequest,
 ) -> None:
-    chance = random.Random(number)
+    rng = random.Random(number)
     kind, victim = KINDS[number % len(KINDS)]
     cluster: Cluster | None = request.getfixturevalue("cluster") if kind == "dask" else None
-    executor = (kind, cluster.address if cluster else chance.choice("1238"))
-    for n in range(10):  # the kill may come too late
+    executor = (kind, cluster.address if cluster else rng.choice("1238"))
+    for n in range(TRIES):  # the kill may come too late
         work = tmp_path / str(n)
-        process = started(raw, work, *executor)
+        process = start(raw, work, *executor)
         assert process.stdout
-        for _ in range(chance.randrange(IMAGES // 8) // (n + 1)):  # so many shards it may finish
+        for _ in range(rng.randrange(SHARDS) // (n + 1)):  # the shards it may finish first
             process.stdout.readline()
-        time.sleep(chance.random() / 50)
-        hit = _kill(process, victim, cluster, chance)
-        told = process.communicate(timeout=PATIENCE)[1]
+        time.sleep(rng.random() / 50)
+        hit = _kill(process, victim, cluster, rng) and len(finished(work)) < SHARDS
+        errors = process.communicate(timeout=PATIENCE)[1]
         if cluster:
-            cluster.revive()
+            cluster.restart_if_killed()
             executor = (kind, cluster.address)
         print(f"\n{number}: {kind}, {victim}: {'hit' if hit else 'too late'}, {process.returncode}")
         if hit and (process.returncode or (kind, victim) == ("dask", "worker")):
             break
         assert process.returncode == 0
     else:
-        raise AssertionError("every kill came too late")
-    if process.returncode > 0:  # else Dask has started another worker, or we killed it
-        assert re.fullmatch(r"error: .+; fix: .+\n", told), told
+        raise AssertionError(f"all of {TRIES} kills came too late")
+    if process.returncode > 0:  # 0: Dask replaced the worker; negative: the parent was killed
+        assert re.fullmatch(r"error: .+; fix: .+\n", errors), errors
     else:
-        assert told == ""
-    done = finished(work)
-    assert digests(raw, work, *executor) == straight
-    kept = finished(work)
-    assert {shard: kept[shard] for shard in done} == done
+        assert errors == ""
+    before = finished(work)
+    assert run_to_the_end(raw, work, *executor) == expected
+    after = finished(work)
+    assert {shard: after[shard] for shard in before} == before  # finished shards were kept
     assert cluster or not list(work.glob("train-unfinished/*"))
 
 
 def finished(work: Path) -> dict[str, int]:
-    """When each shard that has its entry was written."""
+    """Return the modification times of the finished shards, which have an entry."""
     entries = (path.stem.removeprefix("train-") for path in work.glob("train-*.json"))
     shards = (work / f"shards/train/{number}.lmdb" for number in entries)
     return {path.name: path.stat().st_mtime_ns for path in shards if path.exists()}
 
 
 def _kill(
-    process: subprocess.Popen[str], victim: str, cluster: Cluster | None, chance: random.Random
+    process: subprocess.Popen[str], victim: str, cluster: Cluster | None, rng: random.Random
 ) -> bool:
-    """Whether it was in time."""
-    at_work = process.poll() is None
+    """Kill the victim; return whether the run was still going on."""
+    is_running = process.poll() is None
     if victim == "parent":
         process.kill()
     elif victim == "scheduler":
@@ -201,8 +201,8 @@ def _kill(
         workers = _children(cluster.workers.pid if cluster else process.pid)
         if not workers:
             return False
-        os.kill(chance.choice(workers), signal.SIGKILL)
-    return at_work
+        os.kill(rng.choice(workers), signal.SIGKILL)
+    return is_running
 
 
 def _children(pid: int) -> list[int]:

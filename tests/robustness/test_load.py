@@ -1,10 +1,10 @@
-"""A reader while a writer replaces what it reads: every interleaving, and the outcome of each.
+"""A reader gets the old state or the new while a writer replaces it, or one error line.
 
-A reader gets the old state, whole, or the new one, or one line that says that it got neither; never
-a mixture. What else happens under load is tested where it belongs: several `dvc repro` at once in
-test_interrupted.py, queued experiments in test_sweeps.py, lost workers and schedulers in
-test_kills.py, lost ranks in test_launching.py, a slow disk in test_faults.py. The loader has
-threads alone: none can be killed.
+It never gets a mixture: every interleaving of reader and writer is tried. Other concurrency is
+tested elsewhere: several `dvc repro` at once in test_interrupted.py, queued experiments in
+test_sweeps.py, lost workers and schedulers in test_kills.py, lost ranks in
+launch/test_torchrun.py, a slow disk in test_faults.py. The loader has only threads, which cannot
+be killed.
 """
 
 import builtins
@@ -19,17 +19,16 @@ from unittest.mock import patch
 
 import pytest
 
-from alexnet.dataset.index import Index, Synset, load_index, rows_of, save_index
+from alexnet.dataset.index import Index, Synset, load_index, make_rows, save_index
 from alexnet.dataset.moments import load_moments
 from alexnet.dataset.shards import Shards
 from alexnet.model.alexnet import AlexNet
 from alexnet.model.net_config import NetConfig
 from alexnet.model.weights import load_model, save_model
-from alexnet.moments.pca import save_moments
 from alexnet.moments.sums import sums_of
 from alexnet.runtime.errors import InputError
 from alexnet.runtime.files import replaced
-from images import random_images, write_split
+from images import random_images, save_moments_of, write_split
 from small_model import moments, small_description
 
 Write = Callable[[Path, int], None]
@@ -37,7 +36,7 @@ Read = Callable[[Path], Any]
 
 
 def write_index(folder: Path, seed: int) -> None:
-    rows = rows_of([(f"{seed}-{n}".encode(), n, 10) for n in range(9)], label=seed, archive=0)
+    rows = make_rows([(f"{seed}-{n}".encode(), n, 10) for n in range(9)], label=seed, archive=0)
     archives, synsets = (
         [(f"{seed}.tar", seed)],
         [Synset(n, f"n{n}", "word") for n in range(seed + 1)],
@@ -66,7 +65,7 @@ def read_shards(folder: Path) -> Any:
 
 
 def write_moments(folder: Path, seed: int) -> None:
-    save_moments(folder, sums_of(random_images(2, seed)))
+    save_moments_of(folder, sums_of(random_images(2, seed)))
 
 
 def read_moments(folder: Path) -> Any:
@@ -81,8 +80,8 @@ def write_model(folder: Path, seed: int) -> None:
 
 
 def read_model(folder: Path) -> Any:
-    net, _, told = load_model(folder)
-    return {float(weight.data.mean()) for weight in net.parameters()}, told["seed"]
+    net, _, description = load_model(folder)
+    return {float(weight.data.mean()) for weight in net.parameters()}, description["seed"]
 
 
 @pytest.mark.parametrize(
@@ -94,62 +93,62 @@ def read_model(folder: Path) -> Any:
         (write_model, read_model),
     ],
 )
-def test_a_reader_meets_a_writer_between_any_two_files(
+def test_a_reader_gets_one_state_while_a_writer_replaces_it(
     tmp_path: Path, write: Write, read: Read
 ) -> None:
     folder, states = tmp_path / "out", []
     for seed in (1, 2):
-        write_whole(folder, write, seed)
+        write_state(folder, write, seed)
         states.append(read(folder))
-    files = count_opened(folder, read)
+    files = count_opened_files(folder, read)
     outcomes: list[int | str] = []
     for n in range(files + 1):
-        write_whole(folder, write, 1)
-        with at_opening(folder, n, lambda: write_whole(folder, write, 2)) as opened:
+        write_state(folder, write, 1)
+        with call_before_opening(folder, n, lambda: write_state(folder, write, 2)) as opened:
             try:
                 outcomes.append(states.index(read(folder)))
             except InputError as error:
                 outcomes.append(str(error))
         assert len(opened) >= n
-    refused = [outcome for outcome in outcomes if isinstance(outcome, str)]
-    assert all(re.fullmatch(r".+; fix: .+", line) for line in refused)
+    errors = [outcome for outcome in outcomes if isinstance(outcome, str)]
+    assert all(re.fullmatch(r".+; fix: .+", line) for line in errors)
     assert files >= 1
-    assert outcomes[0] != 0  # before the first file: the new state, or none
-    assert outcomes[-1] == 0  # after the last: the old one
+    assert outcomes[0] != 0  # replaced before the first file: the new state, or an error
+    assert outcomes[-1] == 0  # replaced after the last file: the old state
 
 
-def write_whole(folder: Path, write: Write, seed: int) -> None:
+def write_state(folder: Path, write: Write, seed: int) -> None:
     with replaced(folder) as new:
         write(new, seed)
 
 
-def count_opened(folder: Path, read: Read) -> int:
-    with at_opening(folder, -1, lambda: None) as opened:
+def count_opened_files(folder: Path, read: Read) -> int:
+    with call_before_opening(folder, -1, lambda: None) as opened:
         read(folder)
     return len(opened)
 
 
-class at_opening:
-    """While entered, something happens just before the n-th file of a folder is opened."""
+class call_before_opening:
+    """Context in which a function is called just before a folder's n-th file is opened."""
 
-    def __init__(self, folder: Path, n: int, happens: Callable[[], None]) -> None:
-        self.folder, self.n, self.happens = folder, n, happens
+    def __init__(self, folder: Path, n: int, function: Callable[[], None]) -> None:
+        self.folder, self.n, self.function = folder, n, function
         self.opened: list[Path] = []
         self.patches = [patch.object(module, "open", self._open) for module in (io, builtins)]
         self.real = io.open
 
     def __enter__(self) -> list[Path]:
-        for each in self.patches:
-            each.start()
+        for replacement in self.patches:
+            replacement.start()
         return self.opened
 
     def __exit__(self, *_: object) -> None:
-        for each in self.patches:
-            each.stop()
+        for replacement in self.patches:
+            replacement.stop()
 
     def _open(self, path: Any, *more: Any, **named: Any) -> Any:
         if not isinstance(path, int) and Path(path).is_relative_to(self.folder):
             self.opened.append(Path(path))
             if len(self.opened) == self.n + 1:
-                self.happens()
+                self.function()
         return self.real(path, *more, **named)

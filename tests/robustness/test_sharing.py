@@ -1,6 +1,7 @@
-"""A cache shared over S3: pushed, pulled by a clone without raw data, trained on, and damaged.
+"""A cache shared over S3: push, pull without raw data, training on it, and damaged objects.
 
-DAMAGED=9 pytest tests/robustness/test_sharing.py damages nine objects in the bucket, in turn.
+DAMAGED=9 pytest tests/robustness/test_sharing.py
+damages nine objects in the bucket, one at a time.
 """
 
 import hashlib
@@ -36,7 +37,7 @@ pytestmark = pytest.mark.slow
 
 
 class Bucket(NamedTuple):
-    """An S3 server of this test's own, and the environment in which to speak to it."""
+    """A local S3 server, and the environment variables to use it."""
 
     url: str
     client: Any
@@ -78,7 +79,7 @@ def bucket() -> Iterator[Bucket]:
 
 @pytest.fixture(scope="module")
 def pushed(checkout: Checkout, bucket: Bucket) -> Checkout:
-    """Its cache in the bucket, by the lines that the README gives."""
+    """A checkout whose cache was pushed with the commands of the README."""
     checkout.run("dvc", "remote", "add", "--default", "shared", f"s3://{BUCKET}/cache")
     checkout.run("dvc", "remote", "modify", "shared", "endpointurl", bucket.url)
     checkout.run("dvc", "remote", "modify", "shared", "verify", "true")
@@ -89,7 +90,7 @@ def pushed(checkout: Checkout, bucket: Bucket) -> Checkout:
 
 @pytest.fixture
 def clone(tmp_path: Path, pushed: Checkout) -> Clone:
-    """Clones of it, without raw data and with an empty cache."""
+    """Makes clones without raw data and with an empty cache."""
 
     def make(name: str) -> Checkout:
         pushed.run("git", "clone", "-q", str(pushed.folder), str(tmp_path / name))
@@ -110,18 +111,18 @@ def files(checkout: Checkout) -> dict[str, bytes]:
 def test_a_clone_without_raw_data_trains_on_what_it_pulled(
     pushed: Checkout, clone: Clone, bucket: Bucket
 ) -> None:
-    second = clone("second")
-    second.run("dvc", "pull", "dvc.yaml", **bucket.environment)
-    assert files(second) == files(pushed)
-    for data in files(second).values():
+    cloned = clone("clone")
+    cloned.run("dvc", "pull", "dvc.yaml", **bucket.environment)
+    assert files(cloned) == files(pushed)
+    for data in files(cloned).values():
         assert bucket.get(bucket.key_of(data)) == data
-    assert second.alexnet("verify").splitlines()[-1] == "verify: data/ is as it was written"
-    said = second.run("dvc", "exp", "run", "-S", "lr=0.02", "train", **NOWHERE)
-    assert second.stages_run(said) == ["train"]
-    assert not (second.folder / "raw").exists()
+    assert cloned.alexnet("verify").splitlines()[-1] == "verify: data/ is as it was written"
+    output = cloned.run("dvc", "exp", "run", "-S", "lr=0.02", "train", **NOWHERE)
+    assert cloned.stages_run(output) == ["train"]
+    assert not (cloned.folder / "raw").exists()
     old, new = (
-        yaml.safe_load((each.folder / "dvc.lock").read_text())["stages"]
-        for each in (pushed, second)
+        yaml.safe_load((checkout.folder / "dvc.lock").read_text())["stages"]
+        for checkout in (pushed, cloned)
     )
     for stage in ("index", "resize", "moments"):
         assert new[stage] == old[stage]
@@ -130,43 +131,43 @@ def test_a_clone_without_raw_data_trains_on_what_it_pulled(
 
 @pytest.fixture(params=OBJECTS)
 def damaged(request: pytest.FixtureRequest, pushed: Checkout, bucket: Bucket) -> Iterator[str]:
-    """The name of a file of which the bucket holds a damaged copy."""
+    """The name of a file whose object in the bucket is damaged."""
     name = str(request.param)
-    whole = (pushed.folder / name).read_bytes()
-    harmed = bytearray(whole)
-    harmed[len(whole) // 2] ^= 1
-    bucket.put(bucket.key_of(whole), bytes(harmed))
+    data = (pushed.folder / name).read_bytes()
+    changed = bytearray(data)
+    changed[len(data) // 2] ^= 1
+    bucket.put(bucket.key_of(data), bytes(changed))
     yield name
-    bucket.put(bucket.key_of(whole), whole)
+    bucket.put(bucket.key_of(data), data)
 
 
 def test_a_damaged_object_is_not_pulled(damaged: str, clone: Clone, bucket: Bucket) -> None:
-    third = clone("third")
-    said = third.run("dvc", "pull", "dvc.yaml", fails=True, **bucket.environment)
-    output = "/".join(damaged.split("/")[:2])
-    assert output in said.partition("Checkout failed for following targets:")[2].split()
-    assert not (third.folder / output).exists()
+    cloned = clone("cloned")
+    output = cloned.run("dvc", "pull", "dvc.yaml", fails=True, **bucket.environment)
+    folder = "/".join(damaged.split("/")[:2])
+    assert folder in output.partition("Checkout failed for following targets:")[2].split()
+    assert not (cloned.folder / folder).exists()
 
 
 @long_run
-def test_pulled_without_verify_it_is_found_by_verify(
+def test_alexnet_verify_finds_an_object_pulled_without_verification(
     damaged: str, clone: Clone, bucket: Bucket
 ) -> None:
-    """DVC has noted the object's name as its hash, and says that all is well."""
-    third = clone("third")
-    third.run("dvc", "remote", "modify", "shared", "verify", "false")
-    third.run("dvc", "pull", "dvc.yaml", **bucket.environment)
-    assert third.run("dvc", "status", "dvc.yaml") == "Data and pipelines are up to date.\n"
-    problem = third.alexnet("verify", fails=True)
+    """DVC takes the object's name for its hash, and reports no change."""
+    cloned = clone("cloned")
+    cloned.run("dvc", "remote", "modify", "shared", "verify", "false")
+    cloned.run("dvc", "pull", "dvc.yaml", **bucket.environment)
+    assert cloned.run("dvc", "status", "dvc.yaml") == "Data and pipelines are up to date.\n"
+    problem = cloned.alexnet("verify", fails=True)
     assert "/".join(damaged.split("/")[:2]) in problem
 
 
 @long_run
-def test_without_a_name_dvc_speaks_of_experiments_too(
+def test_push_and_pull_without_a_target_include_experiments(
     pushed: Checkout, clone: Clone, bucket: Bucket
 ) -> None:
-    """Of those that were never run: why the README names dvc.yaml."""
-    third = clone("third")
+    """Even those that were never run, which is why the README names dvc.yaml."""
+    cloned = clone("cloned")
     assert "WARNING" in pushed.run("dvc", "push", **bucket.environment)
-    assert "experiments/" in third.run("dvc", "pull", fails=True, **bucket.environment)
-    assert files(third) == files(pushed)
+    assert "experiments/" in cloned.run("dvc", "pull", fails=True, **bucket.environment)
+    assert files(cloned) == files(pushed)

@@ -1,4 +1,4 @@
-"""A copy of the project in a git repository of its own, its images few, and a user's commands."""
+"""A copy of the project with few images, in a git repository, and commands to run in it."""
 
 import fcntl
 import hashlib
@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 STAGES = ["index", "resize", "moments", "train", "evaluate", "retrieve", "report"]
-TINY = [  # every kind of odd file in few images, a net of a sixteenth of the width
+TINY = [  # few images with every kind of odd file, and a net of a sixteenth of the width
     ("conf/dataset/miniature.yaml", "classes", 3),
     ("conf/dataset/miniature.yaml", "train_per_class", 6),
     ("conf/dataset/miniature.yaml", "val_per_class", 2),
@@ -35,7 +35,7 @@ class Checkout:
 
     @classmethod
     def new(cls, folder: Path) -> "Checkout":
-        """The project as it stands here, nothing of it run."""
+        """Copy the project as it stands; no stage has run."""
         made = cls(folder)
         listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
         for name in subprocess.check_output(listed, cwd=ROOT, text=True).splitlines():
@@ -50,25 +50,25 @@ class Checkout:
 
     @classmethod
     def reproduced(cls, folder: Path) -> "Checkout":
-        """One with all stages run and committed: made by the first process that asks for it."""
+        """Return a copy with all stages run and committed; the first process makes it."""
         folder.mkdir(exist_ok=True)
         with folder.with_suffix(".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if (folder / "dvc.lock").exists():
                 return cls(folder)
             made = cls.new(folder)
-            said = made.run("dvc", "repro")
-            assert sorted(made.stages_run(said)) == sorted(STAGES)
+            output = made.run("dvc", "repro")
+            assert sorted(made.stages_run(output)) == sorted(STAGES)
             made.commit()
             return made
 
     def copied(self, folder: Path) -> "Checkout":
-        """Another like it; links into DVC's cache are links into its own."""
+        """Copy this checkout; links into DVC's cache point into the copy's own cache."""
         subprocess.run(["cp", "-a", self.folder, folder], check=True)
         return Checkout(folder)
 
     def run(self, *command: str, fails: bool = False, **environment: str) -> str:
-        """What a command says; it must succeed, or fail where `fails`."""
+        """Run a command, which must succeed, or fail if `fails`; return its output."""
         ran = subprocess.run(
             command,
             cwd=self.folder,
@@ -95,7 +95,7 @@ class Checkout:
         self.edit(name, old, f"{old.partition(':')[0]}: {value}")
 
     def start(self, *command: str, **environment: str) -> subprocess.Popen[str]:
-        """Begin a command, in a session of its own."""
+        """Start a command in a new session."""
         pipe, together = subprocess.PIPE, subprocess.STDOUT
         env = self._environment() | environment
         return subprocess.Popen(
@@ -109,7 +109,7 @@ class Checkout:
         return env | AUTHOR | {"PATH": f"{bin_folder}{os.pathsep}{env['PATH']}"}
 
     def outputs(self) -> dict[str, str]:
-        """All that was made, dvc.lock too, by the SHA-256 of each file."""
+        """Return the SHA-256 of each output and of dvc.lock."""
         made = (path for path in (self.folder / "data").rglob("*") if path.is_file())
         files = [*made, self.folder / "metrics.json", self.folder / "dvc.lock"]
         return {
@@ -117,10 +117,10 @@ class Checkout:
             for path in files
         }
 
-    def stages_run(self, said: str) -> list[str]:
-        return re.findall(r"Running stage '(\w+)'", said)
+    def stages_run(self, output: str) -> list[str]:
+        return re.findall(r"Running stage '(\w+)'", output)
 
     def alexnet(self, *arguments: str, fails: bool = False) -> str:
-        """What the command line says, of this copy and not of the checkout that is installed."""
+        """Run the alexnet command with the sources of this copy; return its output."""
         command = "python", "-m", "alexnet", *arguments
         return self.run(*command, fails=fails, PYTHONPATH=str(self.folder / "src"))

@@ -1,6 +1,6 @@
-"""Random damage to files, as test_damage.py does it to a run.
+"""Random damage to files, which test_damage.py does to a run.
 
-A fault writes new files in place of old ones, with the time of the old: as rot does, unlike people.
+A fault replaces files by new ones with the old modification time, as a failing disk would.
 """
 
 import json
@@ -10,45 +10,45 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import lmdb
 import numpy as np
 import xxhash
 
-from alexnet.dataset.checksummed import SEAL, write_sealed
+from alexnet.dataset.checksummed import CHECKSUM, save_array, write_checksummed_json
+from alexnet.dataset.manifest import read_manifest
 
 PAGE = 4096
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A copy of a run to be harmed, a run of other images and weights, and what chance draws."""
+    """A copy of a run to damage, a run of other images and weights, and a random generator."""
 
     root: Path
     other: Path
-    files: list[Path]  # those of the part that is to be harmed, relative
+    files: list[Path]  # of the part to damage, relative to the root
     rng: np.random.Generator
 
-    def pick(self, *suffixes: str) -> Path:
-        """One of the files, with one of the suffixes where they are given."""
-        fit = [file for file in self.files if not suffixes or file.suffix in suffixes]
-        return fit[self.rng.integers(len(fit))]
+    def pick(self, *endings: str) -> Path:
+        """Return a random file, whose name ends in one of `endings` if given."""
+        files = [file for file in self.files if not endings or file.name.endswith(endings)]
+        return files[self.rng.integers(len(files))]
 
     def write(self, file: Path, data: bytes | bytearray) -> Path:
         path = self.root / file
-        was = path.stat()
-        path.unlink()  # it may be mapped, or have a twin
+        before = path.stat()
+        path.unlink()  # it may be mapped or hard-linked
         path.write_bytes(data)
-        os.utime(path, ns=(was.st_atime_ns, was.st_mtime_ns))
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
         return file
 
     def bytes(self, file: Path) -> bytearray:
         return bytearray((self.root / file).read_bytes())
 
 
-Fault = Callable[[Scene], set[Path]]  # does its harm, and gives the files it touched
+Fault = Callable[[Scene], set[Path]]  # does damage and returns the files it touched
 
 
-def flipped_bits(scene: Scene) -> set[Path]:
+def flip_bits(scene: Scene) -> set[Path]:
     file = scene.pick()
     data = scene.bytes(file)
     for place in scene.rng.integers(0, len(data), scene.rng.integers(1, 4)):
@@ -56,22 +56,21 @@ def flipped_bits(scene: Scene) -> set[Path]:
     return {scene.write(file, data)}
 
 
-def flipped_in_the_head(scene: Scene) -> set[Path]:
-    """Where formats keep what they believe."""
+def flip_a_bit_of_the_header(scene: Scene) -> set[Path]:
     file = scene.pick()
     data = scene.bytes(file)
     data[scene.rng.integers(min(len(data), 160))] ^= 1 << scene.rng.integers(8)
     return {scene.write(file, data)}
 
 
-def another_byte(scene: Scene) -> set[Path]:
+def change_a_byte(scene: Scene) -> set[Path]:
     file = scene.pick()
     data = scene.bytes(file)
     data[scene.rng.integers(len(data))] = scene.rng.integers(256)
     return {scene.write(file, data)}
 
 
-def zeroed_pages(scene: Scene) -> set[Path]:
+def zero_pages(scene: Scene) -> set[Path]:
     file = scene.pick()
     data = scene.bytes(file)
     start = int(scene.rng.integers(-(-len(data) // PAGE))) * PAGE
@@ -80,7 +79,7 @@ def zeroed_pages(scene: Scene) -> set[Path]:
     return {scene.write(file, data)}
 
 
-def cut_short(scene: Scene) -> set[Path]:
+def truncate(scene: Scene) -> set[Path]:
     file = scene.pick()
     data = scene.bytes(file)
     whole_pages = (len(data) - 1) // PAGE * PAGE
@@ -88,7 +87,7 @@ def cut_short(scene: Scene) -> set[Path]:
     return {scene.write(file, data[: scene.rng.choice(ends)])}
 
 
-def extended(scene: Scene) -> set[Path]:
+def extend(scene: Scene) -> set[Path]:
     file = scene.pick()
     more = scene.rng.bytes(int(scene.rng.choice([1, 100, PAGE, 10 * PAGE])))
     return {
@@ -98,20 +97,20 @@ def extended(scene: Scene) -> set[Path]:
     }
 
 
-def deleted(scene: Scene) -> set[Path]:
+def delete(scene: Scene) -> set[Path]:
     file = scene.pick()
     (scene.root / file).unlink()
     return {file}
 
 
-def of_another_run(scene: Scene) -> set[Path]:
-    """Whole in itself: another split's shard or labels, another's model, a stale manifest."""
+def replace_by_another_run(scene: Scene) -> set[Path]:
+    """Each file is valid in itself: another run's shard, labels, model or manifest."""
     file = scene.pick()
     return {scene.write(file, (scene.other / file).read_bytes())}
 
 
-def exchanged(scene: Scene) -> set[Path]:
-    """Two files of a kind, each in the other's place; else one of another kind comes instead."""
+def exchange(scene: Scene) -> set[Path]:
+    """Exchange two files of the same kind, or of any kind if there is only one."""
     one = scene.pick()
     alike = [file for file in scene.files if file.suffix == one.suffix and file != one]
     two = alike[scene.rng.integers(len(alike))] if alike else scene.pick()
@@ -119,8 +118,8 @@ def exchanged(scene: Scene) -> set[Path]:
     return {scene.write(one, second), scene.write(two, first)}
 
 
-def edited_text(scene: Scene) -> set[Path]:
-    """A digit of a manifest or of the moments, its seal as it was."""
+def edit_a_digit(scene: Scene) -> set[Path]:
+    """Change a digit of a JSON file and keep its checksum."""
     file = scene.pick(".json")
     data = scene.bytes(file)
     digits = [place for place, byte in enumerate(data) if chr(byte).isdigit()]
@@ -130,65 +129,83 @@ def edited_text(scene: Scene) -> set[Path]:
 
 
 BYTES: list[Fault] = [
-    *(flipped_bits, flipped_in_the_head, another_byte, zeroed_pages, cut_short, extended),
-    *(deleted, of_another_run, exchanged),
+    *(flip_bits, flip_a_bit_of_the_header, change_a_byte, zero_pages, truncate, extend),
+    *(delete, replace_by_another_run, exchange),
 ]
 
 # Of shards
 
 
-def flipped_beside_pixels(scene: Scene) -> set[Path]:
-    """In the tree or in a header: pixels are nearly all of a shard, and so are seldom missed."""
+def flip_a_bit_outside_the_records(scene: Scene) -> set[Path]:
+    """In LMDB's tree or a page header; records are nearly all of a shard."""
     file = scene.pick(".lmdb")
     data = scene.bytes(file)
-    beside = np.ones(len(data), bool)
-    for start, stop in places(scene.root / file).values():
-        beside[start:stop] = False
-    data[scene.rng.choice(np.flatnonzero(beside))] ^= 1 << scene.rng.integers(8)
+    outside = np.ones(len(data), bool)
+    for start, stop in spans(scene.root / file).values():
+        outside[start:stop] = False
+    data[scene.rng.choice(np.flatnonzero(outside))] ^= 1 << scene.rng.integers(8)
     return {scene.write(file, data)}
 
 
-def swapped_records(scene: Scene) -> set[Path]:
-    """The values of two records, as far as the shorter goes."""
+def swap_records(scene: Scene) -> set[Path]:
+    """Swap the bytes of two records, up to the length of the shorter."""
     file = scene.pick(".lmdb")
-    data, (one, two) = scene.bytes(file), list(places(scene.root / file).values())
+    data, (one, two) = scene.bytes(file), list(spans(scene.root / file).values())
     length = min(one[1] - one[0], two[1] - two[0])
     first, second = (data[start : start + length] for start, _ in (one, two))
     data[one[0] : one[0] + length], data[two[0] : two[0] + length] = second, first
     return {scene.write(file, data)}
 
 
-def places(shard: Path) -> dict[int, tuple[int, int]]:
-    """From where to where the value of each record lies in a whole shard, as LMDB finds it."""
-    data = shard.read_bytes()
-    with lmdb.open(str(shard), subdir=False, readonly=True, lock=False) as env, env.begin() as all_:
-        values = {int.from_bytes(key[:8], "big"): bytes(value) for key, value in all_.cursor()}
-    starts = {record: data.index(value) for record, value in values.items()}
-    return {record: (at, at + len(values[record])) for record, at in starts.items()}
+def spans(shard: Path) -> dict[int, tuple[int, int]]:
+    """Return from where to where each record of an intact shard lies."""
+    manifest = read_manifest(shard.parent)
+    first, end = manifest.bounds()[int(shard.stem) :][:2].tolist()
+    table = np.load(shard.parent / "records.npy").tolist()
+    return {row: (table[row][0], table[row][0] + table[row][1]) for row in range(first, end)}
 
 
-# With the seal renewed: nothing in the file itself tells of it
+# With valid checksums: the file itself does not reveal the change
 
 
-def resealed_edit(scene: Scene) -> set[Path]:
-    """Any value of a manifest or of the moments: another, of another kind, or gone."""
-    sealed = [file for file in scene.files if file.name in ("manifest.json", "moments.json")]
-    file = sealed[scene.rng.integers(len(sealed))]
+def edit_json(scene: Scene) -> set[Path]:
+    """Change or delete any value of a manifest or of the moments."""
+    files = [file for file in scene.files if file.name in ("manifest.json", "moments.json")]
+    file = files[scene.rng.integers(len(files))]
     content = json.loads(scene.bytes(file))
-    content.pop(SEAL)
+    content.pop(CHECKSUM)
     _edit(content, scene.rng)
-    return {_reseal(scene, file, content)}
+    return {_write_json(scene, file, content)}
 
 
-def relabelled(scene: Scene) -> set[Path]:
-    """Another label, and a manifest that knows it."""
-    file = scene.pick(".npy")
+def relabel(scene: Scene) -> set[Path]:
+    """Change a label."""
+    file = scene.pick("labels.npy")
     data = scene.bytes(file)
     data[-4 * int(scene.rng.integers(1, 5))] ^= 1
+    checksum = xxhash.xxh3_64_hexdigest(data)
+    return {scene.write(file, data), _set_in_manifest(scene, file, "labels", checksum)}
+
+
+def edit_records(scene: Scene) -> set[Path]:
+    """Change a record's offset, size or checksum, or exchange two records."""
+    file = scene.pick("records.npy")
+    table = np.load(scene.root / file)
+    one, two = scene.rng.permutation(len(table))[:2]
+    if scene.rng.random() < 0.3:
+        table[[one, two]] = table[[two, one]]
+    else:
+        table[scene.rng.choice(table.dtype.names)][one] += int(scene.rng.choice([1, 2, 4096]))
+    (scene.root / file).unlink()
+    checksum = save_array(scene.root / file, table)
+    return {file, _set_in_manifest(scene, file, "records", checksum)}
+
+
+def _set_in_manifest(scene: Scene, file: Path, key: str, value: Any) -> Path:
     manifest = file.with_name("manifest.json")
-    content = json.loads(scene.bytes(manifest)) | {"labels": xxhash.xxh3_64_hexdigest(data)}
-    content.pop(SEAL)
-    return {scene.write(file, data), _reseal(scene, manifest, content)}
+    content = json.loads(scene.bytes(manifest)) | {key: value}
+    content.pop(CHECKSUM)
+    return _write_json(scene, manifest, content)
 
 
 def _edit(content: Any, rng: np.random.Generator) -> None:
@@ -207,11 +224,11 @@ def _edit(content: Any, rng: np.random.Generator) -> None:
         content[key] = [None, [], {}, "x", -1, 0.5, True][rng.integers(7)]
 
 
-def _reseal(scene: Scene, file: Path, content: dict[str, Any]) -> Path:
+def _write_json(scene: Scene, file: Path, content: dict[str, Any]) -> Path:
     path = scene.root / file
     path.unlink()
-    write_sealed(path, content)
+    write_checksummed_json(path, content)
     return file
 
 
-FORGED: list[Fault] = [resealed_edit, relabelled]
+FORGED: list[Fault] = [edit_json, relabel, edit_records]

@@ -1,9 +1,9 @@
-"""Changed inputs read one after the other in a process that may not do much else.
+"""Reads mutated inputs one after the other, in a process with limits.
 
-python tests/support/hostile_child.py FOLDER FIRST COUNT [KIND]:
-inputs FIRST … of a seeded row, all kinds
-or one. Each is written to FOLDER/input, behind a line with its number and kind, before it is read:
-after a crash or a hang it lies there. Prints a line of JSON.
+python tests/support/hostile_child.py FOLDER FIRST COUNT [KIND]
+reads COUNT inputs of a seeded sequence from number FIRST, of all kinds or of one. Each is written
+to FOLDER/input, after a line with its number and kind, before it is read: after a crash or a hang
+it can be found there. Prints a line of JSON.
 """
 
 import json
@@ -18,10 +18,10 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-SECONDS = 10  # of a processor, for one input
-WAITING = 600  # seconds, whatever else the machine does: for one that waits for ever
+SECONDS = 10  # of CPU time for one input
+WAITING = 600  # seconds for an input whose reader sleeps for ever
 MEMORY = 1 << 30
-CRIMES = (  # of which the interpreter tells; no reader has a reason for any
+FORBIDDEN = (  # audit events that no reader has a reason to cause
     *(
         "os.system",
         "os.exec",
@@ -39,11 +39,11 @@ WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
 class Watch:
-    """Notes what Python itself tells of: code that is run, files that are written elsewhere."""
+    """Records forbidden audit events: programs run, files written elsewhere."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.on = folder, False
-        self.crimes: list[str] = []
+        self.violations: list[str] = []
         sys.addaudithook(self.note)
 
     def note(self, event: str, arguments: tuple[Any, ...]) -> None:
@@ -52,17 +52,17 @@ class Watch:
         writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & WRITING
         place = f"{arguments[0]}/" if arguments else ""
         elsewhere = not place.startswith((f"{self.folder}/", "/dev/null/"))
-        if event in CRIMES or ((writes or event == "os.mkdir") and elsewhere):
-            self.crimes.append(f"{event} {arguments[:2]}"[:200])
+        if event in FORBIDDEN or ((writes or event == "os.mkdir") and elsewhere):
+            self.violations.append(f"{event} {arguments[:2]}"[:200])
 
 
-def peak() -> int:
-    """The most memory this process ever had, bytes."""
+def peak_memory() -> int:
+    """Return the peak memory of this process in bytes."""
     return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) << 10
 
 
-def bounded() -> None:
-    """A gibibyte beyond what the libraries took up; beyond it MemoryError, and no sick machine."""
+def limit_memory() -> None:
+    """Allow MEMORY more bytes than the libraries already use; beyond that, MemoryError."""
     size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (size + MEMORY, size + MEMORY))
 
@@ -72,60 +72,65 @@ def clear(folder: Path) -> None:
         shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
 
-def one_input(kinds: list[str], n: int) -> tuple[str, bytes]:
-    """The n-th of the seeded row: its kind and its bytes."""
-    chance = Random(n)
+def make_input(kinds: list[str], n: int) -> tuple[str, bytes]:
+    """Return the kind and the bytes of the n-th input."""
+    rng = Random(n)
     shares = [FEEDS[kind].share for kind in kinds]
-    (kind,) = chance.choices(kinds, shares)
-    return kind, FEEDS[kind].make(chance)
+    (kind,) = rng.choices(kinds, shares)
+    return kind, FEEDS[kind].make(rng)
 
 
 def outcome(kind: str, data: bytes, watch: Watch) -> str:
-    """ "answer", "refused", or what went wrong. No answer in time: SIGPROF or SIGALRM ends us."""
-    watch.on, watch.crimes = True, []
+    """Return "accepted", "rejected" or what went wrong.
+
+    SIGPROF or SIGALRM ends this process if the reader takes too long.
+    """
+    watch.on, watch.violations = True, []
     reader = FEEDS[kind].read
     signal.setitimer(signal.ITIMER_PROF, SECONDS)
     signal.alarm(WAITING)
     try:
         reader(data, watch.folder)
-        told = "answer"
+        result = "accepted"
     except (InputError, UnreadableImageError) as error:
-        words = str(error)
-        told = "refused" if words and len(words.splitlines()) == 1 else f"not a line: {words!r}"
+        message = str(error)
+        is_line = len(message.splitlines()) == 1
+        result = "rejected" if is_line else f"not a line: {message!r}"
     except BaseException as error:
-        told = f"{type(error).__name__}: {str(error)[:200]}"
+        result = f"{type(error).__name__}: {str(error)[:200]}"
     signal.setitimer(signal.ITIMER_PROF, 0)
     signal.alarm(0)
     watch.on = False
-    return told
+    return result
 
 
 def main() -> None:
     folder, first, count = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     kinds = sys.argv[4:] or sorted(FEEDS)
-    hostile_outputs.MADE = folder / "made"
-    hostile_outputs.written(hostile_outputs.MADE)
-    watch, told, wrong = Watch(folder / "work"), Counter(), []
-    bounded()
+    hostile_outputs.VALID = folder / "valid"
+    hostile_outputs.valid_files(hostile_outputs.VALID)
+    watch, counts, failures = Watch(folder / "work"), Counter(), []
+    limit_memory()
     watch.folder.mkdir()
     note = (folder / "input").open("wb", buffering=0)
     slowest = 0.0
     for n in range(first, first + count):
-        kind, data = one_input(kinds, n)
+        kind, data = make_input(kinds, n)
         note.seek(0)
         note.truncate()
         note.write(f"{n} {kind}\n".encode() + data)
         start = time.process_time()
-        what = outcome(kind, data, watch)
+        result = outcome(kind, data, watch)
         slowest = max(slowest, time.process_time() - start)
         clear(watch.folder)
-        told[kind, what if what in ("answer", "refused") else "wrong"] += 1
-        if peak() > MEMORY:
-            what = f"{peak():,} bytes of memory"
-        if watch.crimes or what not in ("answer", "refused"):
-            wrong.append(f"{n} {kind}: {what} {watch.crimes}")
-    counts = {f"{kind} {what}": number for (kind, what), number in sorted(told.items())}
-    print(json.dumps({"counts": counts, "wrong": wrong, "slowest": slowest, "peak": peak()}))
+        is_valid = result in ("accepted", "rejected")
+        counts[f"{kind} {result if is_valid else 'failed'}"] += 1
+        if peak_memory() > MEMORY:
+            is_valid, result = False, f"{peak_memory():,} bytes of memory"
+        if watch.violations or not is_valid:
+            failures.append(f"{n} {kind}: {result} {watch.violations}")
+    report = {"counts": dict(sorted(counts.items())), "failures": failures}
+    print(json.dumps(report | {"slowest": slowest, "peak": peak_memory()}))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Every kind of file that is read of strangers: how one is made by chance, and who reads it.
+"""The kinds of untrusted files: how a random one is made, and what reads it.
 
-A reader gets the bytes and a folder of its own. What it raises is looked at by the caller.
+A reader gets the bytes and a folder of its own; the caller judges what it raises.
 """
 
 from collections.abc import Callable
@@ -11,19 +11,19 @@ from typing import NamedTuple
 
 import hostile_outputs as outputs
 import hostile_raw as raw
-from mutations import mutated
+from mutations import mutate
 
 
 class Feed(NamedTuple):
-    """`share` of all inputs; `make` one of them; `read` it, from its bytes, in a folder."""
+    """A kind of input: its share in %, how to make one, and how to read its bytes in a folder."""
 
     share: int
     make: Callable[[Random], bytes]
     read: Callable[[bytes, Path], object]
 
 
-def changed(seeds: Callable[[], list[bytes]]) -> Callable[[Random], bytes]:
-    return lambda chance: mutated(chance.choice(seeds()), chance, seeds())
+def mutant_of(seeds: Callable[[], list[bytes]]) -> Callable[[Random], bytes]:
+    return lambda rng: mutate(rng.choice(seeds()), rng, seeds())
 
 
 def part(name: str) -> Callable[[Random], bytes]:
@@ -31,9 +31,9 @@ def part(name: str) -> Callable[[Random], bytes]:
 
 
 FEEDS = {
-    "image": Feed(43, changed(raw.images), raw.read_picture),
-    "tar": Feed(20, changed(raw.tars), raw.read_tar),
-    "devkit": Feed(10, raw.make_devkit, raw.read_kit),
+    "image": Feed(43, mutant_of(raw.images), raw.read_picture),
+    "tar": Feed(20, mutant_of(raw.tars), raw.read_tar),
+    "devkit": Feed(10, raw.make_devkit, raw.read_devkit_archive),
     "cifar": Feed(3, raw.make_cifar, raw.read_cifar),
     "layout": Feed(6, raw.make_layout, raw.read_layout),
     "index": Feed(5, part("index"), outputs.read_index),

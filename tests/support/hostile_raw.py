@@ -1,4 +1,4 @@
-"""Raw data as strangers may send it: files that are right, to be changed, and who reads them."""
+"""Raw data from untrusted sources: valid files to be changed, and their readers."""
 
 import gzip
 import io
@@ -21,9 +21,9 @@ from alexnet.index import cifar10, layouts
 from alexnet.index.devkit import read_devkit
 from alexnet.miniature.devkit import KIT, TRUTH, _meta
 from alexnet.resize.decode import square
-from mutations import mutated
+from mutations import mutate
 
-RECORDS = 3  # of a file of CIFAR-10, instead of 10,000
+RECORDS = 3  # in a file of CIFAR-10, instead of 10,000
 LABELS = [2, 0, 3, 1, 2]
 WNIDS = ["n01440764", "n01443537"]
 
@@ -36,7 +36,7 @@ def images() -> list[bytes]:
     noise = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
     smooth = Image.fromarray(noise).resize((60, 44))
     palette = smooth.quantize(20)
-    made: list[tuple[Image.Image, str, dict[str, Any]]] = [
+    pictures: list[tuple[Image.Image, str, dict[str, Any]]] = [
         *[(smooth.convert(mode), "JPEG", {}) for mode in ("RGB", "L", "CMYK")],
         (smooth, "JPEG", {"progressive": True}),
         (smooth, "JPEG", {"restart_marker_blocks": 2, "exif": b"Exif\0\0" + _exif()}),
@@ -58,7 +58,7 @@ def images() -> list[bytes]:
         ],
         *[(smooth.convert(mode), "PPM", {}) for mode in ("RGB", "L")],
     ]
-    files = [_saved(*each) for each in made]
+    files = [_encode(*picture) for picture in pictures]
     return [*files, gzip.compress(files[0]), b"P3 2 2 255 1 2 3 4 5 6 7 8 9 10 11 12 "]
 
 
@@ -68,7 +68,7 @@ def _exif() -> bytes:
     return notes.tobytes()
 
 
-def _saved(image: Image.Image, kind: str, options: dict[str, Any]) -> bytes:
+def _encode(image: Image.Image, kind: str, options: dict[str, Any]) -> bytes:
     file = io.BytesIO()
     image.save(file, kind, **options)
     return file.getvalue()
@@ -85,13 +85,13 @@ def read_picture(data: bytes, _: Path) -> None:
 # Tars
 
 
-def tar_of(members: dict[str, bytes], form: int = tarfile.PAX_FORMAT, **told: Any) -> bytes:
+def tar_of(members: dict[str, bytes], form: int = tarfile.PAX_FORMAT, **fields: Any) -> bytes:
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode="w", format=form) as tar:
         for name, data in members.items():
             info = tarfile.TarInfo(name)
             info.size = len(data)
-            for key, value in told.items():
+            for key, value in fields.items():
                 setattr(info, key, value)
             tar.addfile(info, io.BytesIO(data))
     return file.getvalue()
@@ -103,11 +103,11 @@ def tars() -> list[bytes]:
     long = {"x" * 150 + name: data for name, data in small.items()}
     plain = [tar_of(small, form) for form in (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT)]
     named = [tar_of(long, form) for form in (tarfile.PAX_FORMAT, tarfile.GNU_FORMAT)]
-    told = tar_of(
+    with_headers = tar_of(
         small, pax_headers={"size": "9", "path": "../../escaped", "GNU.sparse.major": "1"}
     )
     kinds = [tar_of({"a": b"", "b": b"1"}, type=kind, linkname="/escaped") for kind in (b"1", b"2")]
-    return [*plain, *named, told, *kinds, tar_of({f"{w}.tar": plain[0] for w in WNIDS})]
+    return [*plain, *named, with_headers, *kinds, tar_of({f"{w}.tar": plain[0] for w in WNIDS})]
 
 
 def read_tar(data: bytes, folder: Path) -> None:
@@ -126,7 +126,7 @@ def read_tar(data: bytes, folder: Path) -> None:
 
 @cache
 def metas() -> list[bytes]:
-    """meta.mat plain and compressed."""
+    """Return meta.mat, plain and compressed."""
     plain = _meta(4, 3)
     packed = zlib.compress(plain[128:])
     return [plain, plain[:128] + struct.pack("<II", 15, len(packed)) + packed]
@@ -137,19 +137,19 @@ def truths() -> list[bytes]:
     return [b"".join(b"%d\n" % (label + 1) for label in LABELS)]
 
 
-def make_devkit(chance: Random) -> bytes:
-    """Changed in the text, in the table, in the tar or in what gzip made of it."""
-    parts = {"meta.mat": chance.choice(metas()), TRUTH: truths()[0]}
-    layer = chance.choice(["meta.mat", "meta.mat", TRUTH, "tar", "gzip"])
+def make_devkit(rng: Random) -> bytes:
+    """Change the text, the table, the tar or the gzip file."""
+    parts = {"meta.mat": rng.choice(metas()), TRUTH: truths()[0]}
+    layer = rng.choice(["meta.mat", "meta.mat", TRUTH, "tar", "gzip"])
     if layer in parts:
-        parts[layer] = mutated(parts[layer], chance, metas())
+        parts[layer] = mutate(parts[layer], rng, metas())
     tar = tar_of({f"{KIT}/data/{name}": data for name, data in parts.items()})
-    tar = mutated(tar, chance, tars()) if layer == "tar" else tar
+    tar = mutate(tar, rng, tars()) if layer == "tar" else tar
     packed = gzip.compress(tar, 1)
-    return mutated(packed, chance, [packed]) if layer == "gzip" else packed
+    return mutate(packed, rng, [packed]) if layer == "gzip" else packed
 
 
-def read_kit(data: bytes, folder: Path) -> None:
+def read_devkit_archive(data: bytes, folder: Path) -> None:
     path = folder / f"{KIT}.tar.gz"
     path.write_bytes(data)
     synsets, truth, counts = read_devkit(path)
@@ -157,23 +157,23 @@ def read_kit(data: bytes, folder: Path) -> None:
     assert all(0 <= label < len(synsets) for label in truth)
 
 
-# CIFAR-10 and the layouts of text
+# CIFAR-10 and layouts with text files
 
 
 @cache
 def cifar_files() -> list[bytes]:
-    chance = np.random.default_rng(0)
-    records = chance.integers(0, 256, (RECORDS, 1 + cifar10.PIXELS), np.uint8)
+    rng = np.random.default_rng(0)
+    records = rng.integers(0, 256, (RECORDS, 1 + cifar10.PIXELS), np.uint8)
     records[:, 0] %= 10
     return [records.tobytes()]
 
 
-def make_cifar(chance: Random) -> bytes:
+def make_cifar(rng: Random) -> bytes:
     data = bytearray(cifar_files()[0])
-    data[chance.randrange(RECORDS) * (1 + cifar10.PIXELS)] = chance.randrange(12)
+    data[rng.randrange(RECORDS) * (1 + cifar10.PIXELS)] = rng.randrange(12)
     names = "\n".join(cifar10.NAMES).encode()
-    names = names if chance.random() < 0.5 else mutated(names, chance, truths())
-    changed = bytes(data) if chance.random() < 0.5 else mutated(bytes(data), chance, images())
+    names = names if rng.random() < 0.5 else mutate(names, rng, truths())
+    changed = bytes(data) if rng.random() < 0.5 else mutate(bytes(data), rng, images())
     return names + b"\0\0\0" + changed
 
 
@@ -185,11 +185,11 @@ def read_cifar(data: bytes, folder: Path) -> None:
     (folder / cifar10.VAL).write_bytes(changed)
     (folder / "batches.meta.txt").write_bytes(names)
     index = layouts.read_index(folder, "cifar10", 0, None)
-    use(index, folder)
+    read_rows(index, folder)
 
 
-def use(index: Index, root: Path) -> None:
-    """Read what the rows point to."""
+def read_rows(index: Index, root: Path) -> None:
+    """Read the images of the first rows."""
     check_unchanged(root, index.archives)
     assert all(isinstance(synset.words, str) for synset in index.synsets)
     for rows in index.splits.values():
@@ -210,7 +210,9 @@ def layout_files() -> dict[str, bytes]:
     words = "".join(f"{wnid} a fish, of the sea\n" for wnid in WNIDS).encode()
     names = [f"ILSVRC2012_val_{n:08d}" for n in (1, 2)]
     flat = tar_of({f"{name}.JPEG": b"pixels" for name in names})
-    whole = tar_of({f"{w}.tar": tar_of({f"{w}_{n}.JPEG": b"xy" for n in range(3)}) for w in WNIDS})
+    class_tars = tar_of(
+        {f"{w}.tar": tar_of({f"{w}_{n}.JPEG": b"xy" for n in range(3)}) for w in WNIDS}
+    )
     solution = "ImageId,PredictionString\n" + "".join(
         f"{name},{wnid} 1 2 3 4\n" for name, wnid in zip(names, WNIDS, strict=True)
     )
@@ -219,40 +221,40 @@ def layout_files() -> dict[str, bytes]:
         **dict.fromkeys(("synset_words.txt", "LOC_synset_mapping.txt", "words.txt"), words),
         "val.txt": val.encode(),
         "LOC_val_solution.csv": solution.encode(),
-        "ILSVRC2012_img_train.tar": whole,
-        "fall11_whole.tar": whole,
+        "ILSVRC2012_img_train.tar": class_tars,
+        "fall11_whole.tar": class_tars,
         "ILSVRC2012_img_val.tar": flat,
     }
 
 
-def make_layout(chance: Random) -> bytes:
-    name = chance.choice(sorted(layout_files()))
-    data = mutated(layout_files()[name], chance, list(layout_files().values()))
+def make_layout(rng: Random) -> bytes:
+    name = rng.choice(sorted(layout_files()))
+    data = mutate(layout_files()[name], rng, list(layout_files().values()))
     return name.encode() + b"\n" + data
 
 
 def read_layout(data: bytes, folder: Path) -> None:
     changed, _, content = data.partition(b"\n")
-    told = changed.decode()
-    (layout,) = {name for name, files in LAYOUT_FILES.items() if told in files}
-    for name, right in layout_files().items():
-        (folder / name).write_bytes(content if name == told else right)
+    changed_name = changed.decode()
+    (layout,) = {name for name, files in LAYOUT_FILES.items() if changed_name in files}
+    for name, valid in layout_files().items():
+        (folder / name).write_bytes(content if name == changed_name else valid)
     if layout == "kaggle":
+        images = folder / "ILSVRC/Data/CLS-LOC"
         for split in ("train", "val"):
-            there = folder / "ILSVRC/Data/CLS-LOC" / split
             for wnid in WNIDS if split == "train" else [""]:
-                (there / wnid).mkdir(parents=True, exist_ok=True)
+                (images / split / wnid).mkdir(parents=True, exist_ok=True)
         for n, wnid in enumerate(WNIDS, 1):
-            (there.parent / "train" / wnid / f"{wnid}_1.JPEG").write_bytes(b"x")
-            (there.parent / "val" / f"ILSVRC2012_val_{n:08d}.JPEG").write_bytes(b"x")
+            (images / "train" / wnid / f"{wnid}_1.JPEG").write_bytes(b"x")
+            (images / "val" / f"ILSVRC2012_val_{n:08d}.JPEG").write_bytes(b"x")
     if layout == "archives":
-        (folder / f"{KIT}.tar.gz").write_bytes(_two_classes())
-    use(layouts.read_index(folder, layout, 0, 0.5), folder)
+        (folder / f"{KIT}.tar.gz").write_bytes(_small_devkit())
+    read_rows(layouts.read_index(folder, layout, 0, 0.5), folder)
 
 
 @cache
-def _two_classes() -> bytes:
-    """A devkit of the classes, counts and validation images of `layout_files`."""
+def _small_devkit() -> bytes:
+    """Return a devkit of the classes and images of `layout_files`."""
     fields = ["ILSVRC2012_ID", "WNID", "words", "num_children", "num_train_images"]
     table = np.empty((2, 1), dtype=[(field, object) for field in fields])
     table[:, 0] = [(n, wnid, "fish", 0, 3) for n, wnid in enumerate(WNIDS, 1)]

@@ -1,8 +1,8 @@
-/* SIGKILL inside a write: of the n-th opening of a file for writing, after so many bytes.
+/* SIGKILL inside a write: after KILL_BYTES of the n-th time that a file is opened for writing.
 
-   Preloaded into `dvc repro` by tests/test_killed_dvc.py. KILL_FILE is a glob of absolute paths,
-   KILL_OPENING counts from 1, KILL_BYTES is how much of the file is still written: 0 kills as soon
-   as the file is open and empty. WRITES_LOG names a file that gets every path opened for writing. */
+   Preloaded into `dvc repro` by tests/robustness/test_interrupted.py. KILL_FILE is a glob of
+   absolute paths, KILL_OPENING counts from 1; KILL_BYTES = 0 kills as soon as the file is open and
+   empty. WRITES_LOG names a file to which every path opened for writing is appended. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>

@@ -1,4 +1,4 @@
-"""Bytes and JSON values changed by chance, as a fuzzer does it: small changes of what is right."""
+"""Random small changes of valid bytes and JSON values, as in a fuzzer."""
 
 from collections.abc import Callable, Sequence
 from random import Random
@@ -12,74 +12,74 @@ WORDS = ["", "\0", "../../../escaped", "/escaped", "${oc.env:HOME}", "os.system"
 MOST_CHANGES = 4
 
 
-def mutated(data: bytes, chance: Random, others: Sequence[bytes]) -> bytes:
-    """One to four small changes of `data`; of `others` pieces may be taken."""
+def mutate(data: bytes, rng: Random, others: Sequence[bytes]) -> bytes:
+    """Return `data` with one to four small changes; pieces of `others` may be inserted."""
     changed = bytearray(data)
-    for _ in range(chance.randint(1, MOST_CHANGES)):
+    for _ in range(rng.randint(1, MOST_CHANGES)):
         if changed:
-            chance.choice(CHANGES)(changed, chance, others)
+            rng.choice(CHANGES)(changed, rng, others)
     return bytes(changed)
 
 
-def _place(data: bytearray, chance: Random) -> int:
-    """Half of them near the start, where headers are."""
-    return chance.randrange(min(len(data), 512) if chance.random() < 0.5 else len(data))
+def _place(data: bytearray, rng: Random) -> int:
+    """Return a random place, half of the time near the start, where headers are."""
+    return rng.randrange(min(len(data), 512) if rng.random() < 0.5 else len(data))
 
 
-def _piece(data: bytearray, chance: Random, most: int) -> slice:
-    start = _place(data, chance)
-    return slice(start, start + chance.randint(1, most))
+def _piece(data: bytearray, rng: Random, most: int) -> slice:
+    start = _place(data, rng)
+    return slice(start, start + rng.randint(1, most))
 
 
-def _flip(data: bytearray, chance: Random, _: Sequence[bytes]) -> None:
-    data[_place(data, chance)] ^= 1 << chance.randrange(8)
+def _flip(data: bytearray, rng: Random, _: Sequence[bytes]) -> None:
+    data[_place(data, rng)] ^= 1 << rng.randrange(8)
 
 
-def _overwrite(data: bytearray, chance: Random, _: Sequence[bytes]) -> None:
-    data[_place(data, chance)] = chance.choice([*NUMBERS[:7], chance.randrange(256)])
+def _overwrite(data: bytearray, rng: Random, _: Sequence[bytes]) -> None:
+    data[_place(data, rng)] = rng.choice([*NUMBERS[:7], rng.randrange(256)])
 
 
-def _number(data: bytearray, chance: Random, _: Sequence[bytes]) -> None:
-    """An integer at the edge of its type, where a length or an offset may be."""
-    size, at = chance.choice([2, 4, 8]), _place(data, chance)
-    value = chance.choice(WIDE) & ((1 << 8 * size) - 1)
-    data[at : at + size] = value.to_bytes(size, chance.choice(["little", "big"]))
+def _number(data: bytearray, rng: Random, _: Sequence[bytes]) -> None:
+    """Write an integer at the edge of its type, where a length or an offset may be."""
+    size, at = rng.choice([2, 4, 8]), _place(data, rng)
+    value = rng.choice(WIDE) & ((1 << 8 * size) - 1)
+    data[at : at + size] = value.to_bytes(size, rng.choice(["little", "big"]))
 
 
-def _digits(data: bytearray, chance: Random, _: Sequence[bytes]) -> None:
-    """A number in words, as tar and text formats have it."""
-    at = _place(data, chance)
-    text = chance.choice([b"-1", b"77777777777", b"1e999", b"nan", b"99999999999999999999"])
+def _digits(data: bytearray, rng: Random, _: Sequence[bytes]) -> None:
+    """Write a number as text, as in tar headers and text formats."""
+    at = _place(data, rng)
+    text = rng.choice([b"-1", b"77777777777", b"1e999", b"nan", b"99999999999999999999"])
     data[at : at + len(text)] = text
 
 
-def _insert(data: bytearray, chance: Random, _: Sequence[bytes]) -> None:
-    at = _place(data, chance)
-    data[at:at] = chance.randbytes(chance.randint(1, 64))
+def _insert(data: bytearray, rng: Random, _: Sequence[bytes]) -> None:
+    at = _place(data, rng)
+    data[at:at] = rng.randbytes(rng.randint(1, 64))
 
 
-def _delete(data: bytearray, chance: Random, _: Sequence[bytes]) -> None:
-    del data[_piece(data, chance, 64)]
+def _delete(data: bytearray, rng: Random, _: Sequence[bytes]) -> None:
+    del data[_piece(data, rng, 64)]
 
 
-def _zero(data: bytearray, chance: Random, _: Sequence[bytes]) -> None:
-    piece = data[where := _piece(data, chance, 600)]
+def _zero(data: bytearray, rng: Random, _: Sequence[bytes]) -> None:
+    piece = data[where := _piece(data, rng, 600)]
     data[where] = bytes(len(piece))
 
 
-def _repeat(data: bytearray, chance: Random, _: Sequence[bytes]) -> None:
-    piece = data[_piece(data, chance, 600)]
-    at = _place(data, chance)
-    data[at:at] = piece * chance.randint(1, 3)
+def _repeat(data: bytearray, rng: Random, _: Sequence[bytes]) -> None:
+    piece = data[_piece(data, rng, 600)]
+    at = _place(data, rng)
+    data[at:at] = piece * rng.randint(1, 3)
 
 
-def _splice(data: bytearray, chance: Random, others: Sequence[bytes]) -> None:
-    other = bytearray(chance.choice(others))
-    data[_place(data, chance) :] = other[_place(other, chance) :] if other else b""
+def _splice(data: bytearray, rng: Random, others: Sequence[bytes]) -> None:
+    other = bytearray(rng.choice(others))
+    data[_place(data, rng) :] = other[_place(other, rng) :] if other else b""
 
 
-def _cut(data: bytearray, chance: Random, _: Sequence[bytes]) -> None:
-    del data[_place(data, chance) :]
+def _cut(data: bytearray, rng: Random, _: Sequence[bytes]) -> None:
+    del data[_place(data, rng) :]
 
 
 CHANGES: list[Change] = [
@@ -88,31 +88,31 @@ CHANGES: list[Change] = [
 ]
 
 
-def mutated_value(value: Any, chance: Random) -> Any:
-    """A JSON value of which one part, wherever it lies, is another, or missing, or more."""
-    if isinstance(value, dict) and value and chance.random() < 0.9:
-        key = chance.choice(sorted(value))
-        match chance.randrange(8):
+def mutate_value(value: Any, rng: Random) -> Any:
+    """Return a JSON value in which one part, at any depth, is replaced, removed or added."""
+    if isinstance(value, dict) and value and rng.random() < 0.9:
+        key = rng.choice(sorted(value))
+        match rng.randrange(8):
             case 0:
                 return {k: v for k, v in value.items() if k != key}
             case 1:
-                return value | {chance.choice([*WORDS, "_target_", "more"]): strange(chance)}
+                return value | {rng.choice([*WORDS, "_target_", "more"]): strange_value(rng)}
             case _:
-                return value | {key: mutated_value(value[key], chance)}
-    if isinstance(value, list) and value and chance.random() < 0.9:
-        at = chance.randrange(len(value))
-        match chance.randrange(8):
+                return value | {key: mutate_value(value[key], rng)}
+    if isinstance(value, list) and value and rng.random() < 0.9:
+        at = rng.randrange(len(value))
+        match rng.randrange(8):
             case 0:
                 return value[:at] + value[at + 1 :]
             case 1:
                 return [*value, *value]
             case _:
-                return [*value[:at], mutated_value(value[at], chance), *value[at + 1 :]]
-    return strange(chance)
+                return [*value[:at], mutate_value(value[at], rng), *value[at + 1 :]]
+    return strange_value(rng)
 
 
-def strange(chance: Random) -> Any:
-    """A value of any type of JSON's, mostly one that nobody would write."""
+def strange_value(rng: Random) -> Any:
+    """Return a JSON value of any type, mostly an unexpected one."""
     numbers = [-1, *WIDE, 10**30, -(10**30), 0.5, -0.0, 1e308, float("nan"), float("inf")]
     others = [None, True, False, [], {}, [[]] * 3, {"a": 1}, [0, 3, 0, 3]]
-    return chance.choice(chance.choice([numbers, others, WORDS]))  # type: ignore[arg-type]
+    return rng.choice(rng.choice([numbers, others, WORDS]))  # type: ignore[arg-type]

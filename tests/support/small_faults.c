@@ -1,7 +1,7 @@
-/* The n-th call that changes something under one folder fails, falls short or is slow.
+/* The n-th call that changes something under one folder fails, writes too little, or is slow.
 
-   Preloaded into a process of its own (tests/small_faults.py), since LMDB writes from C. Counting
-   begins with faults_begin; before it, and elsewhere than in that folder, nothing is touched. */
+   Preloaded into a process (tests/support/small_faults.py), since LMDB writes from C. Counting
+   starts with faults_begin; calls before it, and outside that folder, are not affected. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -78,7 +78,7 @@ WRITE(write, , )
 WRITE(pwrite, COMMA off_t offset, COMMA offset)
 WRITE(pwrite64, COMMA off64_t offset, COMMA offset)
 
-/* of several parts a half is the first without its second half: no more is written */
+/* a short write of several parts writes half of the first one only */
 #define WRITEV(name, more, given)                                                                 \
     ssize_t name(int file, const struct iovec *parts, int count more) {                           \
         enum fate fate = fate_of(#name, WRITES, file, 0);                                         \

@@ -1,9 +1,8 @@
-"""Each write with every fault that a disk can have; test_faults.py judges the outcome.
+"""Runs each write of the project with simulated disk faults, for test_faults.py.
 
 LD_PRELOAD=shim.so python tests/support/small_faults.py FOLDER SHARE
-tries SHARE of the faults of each kind
-and subject, all where it is 1, and prints a line of JSON for each. The shim is small_faults.c;
-without one the faults are those of small_python_faults.py.
+tries a SHARE of the faults of each kind and subject (1: all of them) and prints a line of JSON for
+each. The shim is small_faults.c; without it small_python_faults.py simulates the faults.
 """
 
 import ctypes
@@ -38,7 +37,6 @@ from alexnet.index.layouts import read_index
 from alexnet.model.alexnet import AlexNet
 from alexnet.model.net_config import NetConfig
 from alexnet.model.weights import load_model, save_model
-from alexnet.moments.pca import save_moments
 from alexnet.moments.sums import sums_of
 from alexnet.resize import jobs as jobs_module
 from alexnet.resize import shard_writer
@@ -47,13 +45,14 @@ from alexnet.train import checkpoint
 from alexnet.train.history import write_csv
 from alexnet.train.schedule import Multistep
 from alexnet.train.state import TrainState
+from images import relabel, save_moments_of
 from small_model import moments, small_description
 from small_python_faults import PythonFaults
 
-SECONDS = 600  # a write that takes longer hangs, on a busy machine too
+SECONDS = 600  # after which a write hangs, even on a busy machine
 ONCE, DEAD, FULL, SHORT, CUT, KILLED, SLOW = range(1, 8)  # as in small_faults.c
-SLOWNESS = 20  # ms, of each call
-KINDS = {  # name → what happens at call n, and the error it gives
+SLOWNESS = 20  # ms a call
+KINDS = {  # name → what happens at call n, and the error number
     "no space, once": (ONCE, errno.ENOSPC),
     "I/O error, once": (ONCE, errno.EIO),
     "I/O errors from then on": (DEAD, errno.EIO),
@@ -66,9 +65,9 @@ WRITES = ("write", "pwrite", "pwrite64", "writev", "pwritev", "pwritev64")
 
 
 class Subject(NamedTuple):
-    """`before` makes the old state in a folder, `write` the new one; `read` tells which is there.
+    """A write to be disturbed: `before` makes the old state in a folder, `write` the new one.
 
-    `read` is what a later run, or a reader, makes of the folder.
+    `read` returns what a later run, or a reader, finds in the folder.
     """
 
     before: Callable[[Path], None]
@@ -90,15 +89,16 @@ def digest_of(folder: Path) -> str:
     )
 
 
-class Here(Executor):
-    """Does each job at once, in this process; or none, to tell which are asked for."""
+class ImmediateExecutor(Executor):
+    """Runs each job when it is submitted, in this process; or none, and only records them."""
 
     def __init__(self, works: bool = True) -> None:
-        self.works, self.asked = works, []  # type: ignore[var-annotated]
+        self.works = works
+        self.submitted: list[str] = []
 
     def submit(self, job: Any, /, *arguments: Any, **named: Any) -> Future[Any]:
         future: Future[Any] = Future()
-        self.asked.append(arguments[0].path.name)
+        self.submitted.append(arguments[0].path.name)
         try:
             future.set_result(job(*arguments, **named) if self.works else None)
         except Exception as error:
@@ -106,8 +106,8 @@ class Here(Executor):
         return future
 
 
-def raw_images(folder: Path) -> None:
-    """Five for training, in two shards, and two more, with their index."""
+def write_raw_images(folder: Path) -> None:
+    """Write five images for training, in two shards, two for validation, and their index."""
     for n in range(7):
         path = folder / "photos" / ("val" if n > 4 else "train") / str(n % 2) / f"{n}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -127,7 +127,7 @@ def jobs_of(folder: Path, first: int = 0) -> list[jobs_module.Job]:
 
 
 def resize(folder: Path, jobs: slice = slice(None)) -> None:
-    jobs_module.resize(Here(), jobs_of(folder)[jobs], lambda n: None)
+    jobs_module.resize(ImmediateExecutor(), jobs_of(folder)[jobs], lambda n: None)
 
 
 def join(folder: Path) -> None:
@@ -135,43 +135,40 @@ def join(folder: Path) -> None:
     jobs_module.join(folder / "work/shards/train", rows, jobs_of(folder))
 
 
-def shards_done(folder: Path) -> str:
-    """What the next run takes for done, and what it makes of it."""
-    later = Here(works=False)
-    jobs_module.resize(later, jobs_of(folder), lambda n: None)
-    if later.asked:
+def read_shard_state(folder: Path) -> str:
+    """Return which shards the next run would write; if none, a digest of the split."""
+    next_run = ImmediateExecutor(works=False)
+    jobs_module.resize(next_run, jobs_of(folder), lambda n: None)
+    if next_run.submitted:
         done = [folder / "work/shards/train/00000.lmdb", folder / "work/train-00000.json"]
-        return f"{later.asked} to do; {[digest(path.read_bytes()) for path in done]}"
+        return f"{next_run.submitted} to do; {[digest(path.read_bytes()) for path in done]}"
     join(folder)
     return pixels_of(folder / "work/shards")
 
 
-def one_shard_done(folder: Path) -> None:
-    raw_images(folder)
+def write_one_shard(folder: Path) -> None:
+    write_raw_images(folder)
     resize(folder, slice(1))
 
 
-def two_splits(folder: Path) -> None:
-    """One in its place, and another, finished, to replace it."""
-    raw_images(folder)
+def write_two_splits(folder: Path) -> None:
+    """Write a split in its place, and a finished one to replace it."""
+    write_raw_images(folder)
     resize(folder)
     join(folder)
     shutil.copytree(folder / "work/shards", folder / "data/shards")
-    labels = np.array([4, 3, 2, 1, 0], np.int32)
-    split = folder / "data/shards/train"
-    entries = Shards(split).manifest["shards"]
-    shard_writer.write_manifest(split, labels, "raw", entries, [])
+    relabel(folder / "data/shards/train", [4, 3, 2, 1, 0])
 
 
 def place_split(folder: Path) -> None:
-    resize(folder)  # nothing to do, but where it was in its place before the stage failed
+    resize(folder)  # does something only if the split was moved before the stage failed
     join(folder)
     take_place(folder / "work/shards", folder / "data/shards")
 
 
 def pixels_of(folder: Path) -> str:
     split = Shards(folder / "train")
-    assert not [told for shard in range(2) for told in split.damage(shard)]
+    assert not [line for shard in range(2) for line in split.find_damage(shard)]
     images = [split.read(int(record)).tobytes() for record in split.records]
     return digest(b"".join([split.labels.tobytes(), *images]))
 
@@ -182,7 +179,7 @@ def write_moments(seed: int) -> Callable[[Path], None]:
 
     def write(folder: Path) -> None:
         with replaced(folder / "moments") as new:
-            save_moments(new, sums)
+            save_moments_of(new, sums)
 
     return write
 
@@ -194,15 +191,14 @@ def read_moments(folder: Path) -> str:
 
 def write_index(seed: int) -> Callable[[Path], None]:
     def write(folder: Path) -> None:
-        synsets, splits = whole.synsets[::seed], whole.splits
         with replaced(folder / "index") as new:
-            save_index(Index(splits, whole.archives, synsets), new)
+            save_index(Index(index.splits, index.archives, index.synsets[::seed]), new)
 
-    whole = load_index(INDEX)
+    index = load_index(INDEX)
     return write
 
 
-def read_index_again(folder: Path) -> str:
+def read_saved_index(folder: Path) -> str:
     load_index(folder / "index")
     return digest_of(folder / "index")
 
@@ -243,7 +239,7 @@ def write_checkpoint(step: int) -> Callable[[Path], None]:
     return write
 
 
-def two_checkpoints(folder: Path) -> None:
+def write_two_checkpoints(folder: Path) -> None:
     (folder / RUN).mkdir()
     for step in (1, 2):
         write_checkpoint(step)(folder)
@@ -259,6 +255,18 @@ def read_checkpoint(folder: Path) -> str:
         assert torch.equal(weight, wanted[name])
         assert torch.equal(state.velocities[name], 2 * weight)
     return f"step {state.step}"
+    """Return the step from which the next run resumes, and check its weights."""
+    net, loss = net_of(9), torch.zeros(())
+    velocities = {name: torch.zeros_like(weight) for name, weight in net.state_dict().items()}
+    start = checkpoint.Position(0, 0, 0, Multistep([5]), [])
+    with redirect_stdout(None):
+        at = checkpoint.resume(folder / RUN, net, velocities, loss, start)
+    assert float(loss) == at.step
+    expected = net_of(at.step).state_dict()
+    for name, weight in net.state_dict().items():
+        assert torch.equal(weight, expected[name])
+        assert torch.equal(velocities[name], 2 * weight)
+    return f"step {at.step}"
 
 
 def write_metrics(top1: float) -> Callable[[Path], None]:
@@ -270,95 +278,97 @@ def write_metrics(top1: float) -> Callable[[Path], None]:
 
 def subjects() -> dict[str, Subject]:
     return {
-        "shard": Subject(one_shard_done, resize, shards_done),
-        "split": Subject(two_splits, place_split, lambda f: pixels_of(f / "data/shards")),
+        "shard": Subject(write_one_shard, resize, read_shard_state),
+        "split": Subject(write_two_splits, place_split, lambda f: pixels_of(f / "data/shards")),
         "moments": Subject(write_moments(0), write_moments(1), read_moments),
-        "checkpoint": Subject(two_checkpoints, write_checkpoint(3), read_checkpoint),
+        "checkpoint": Subject(write_two_checkpoints, write_checkpoint(3), read_checkpoint),
         "model": Subject(write_model(0), write_model(1), read_model),
-        "index": Subject(write_index(1), write_index(-1), read_index_again),
+        "index": Subject(write_index(1), write_index(-1), read_saved_index),
         "metrics": Subject(
             write_metrics(1), write_metrics(2), lambda f: str(read_result(f / "metrics.json"))
         ),
     }
 
 
-def faulty(write: Callable[[Path], None], folder: Path, kind: int, n: int, code: int) -> str:
-    """Write in a process of its own, with the fault: what it says, and how it ends.
+def write_with_fault(
+    write: Callable[[Path], None], folder: Path, kind: int, n: int, code: int
+) -> str:
+    """Write with a fault, in a forked process; return its error and its calls, as JSON.
 
-    "" is success; then there are one line, a traceback, or the number of the signal.
+    The error is "" for success, else a line, a traceback, or the number of a signal.
     """
     reading, writing = os.pipe()
     if not (child := os.fork()):
         signal.alarm(SECONDS)
-        told = ""
+        error = ""
         SHIM.faults_begin(os.fsencode(folder), kind, n, code)
         try:
             with errors_in_one_line():
                 write(folder)
         except SystemExit as end:
-            told = str(end.code)
+            error = str(end.code)
         except BaseException:
-            told = traceback.format_exc()
+            error = traceback.format_exc()
         calls = SHIM.faults_end()
         names = [] if kind else [SHIM.faults_name(n).decode() for n in range(calls)]
-        os.write(writing, json.dumps([told, names]).encode())
+        os.write(writing, json.dumps([error, names]).encode())
         os._exit(0)
     os.close(writing)
     with os.fdopen(reading, "rb") as pipe:
-        told = pipe.read().decode()
+        result = pipe.read().decode()
     _, status = os.waitpid(child, 0)
-    return told or json.dumps([f"signal {os.waitstatus_to_exitcode(status)}", []])
+    return result or json.dumps([f"signal {os.waitstatus_to_exitcode(status)}", []])
 
 
 def state_of(subject: Subject, folder: Path) -> str:
-    """As `read`; where an output is gone, what it is when the next run has brought it back."""
+    """Return what `read` returns; if an output is missing, after the next run has restored it."""
     try:
         return subject.read(folder)
     except BaseException as error:
         for moved in folder.rglob(".*.old"):
-            back = moved.with_name(moved.name[1:].removesuffix(".old"))
-            if not back.exists():
-                shutil.copytree(moved, back)
-                found = state_of(subject, folder)
-                shutil.rmtree(back)
-                return f"beside: {found}"
+            restored = moved.with_name(moved.name[1:].removesuffix(".old"))
+            if not restored.exists():
+                shutil.copytree(moved, restored)
+                state = state_of(subject, folder)
+                shutil.rmtree(restored)
+                return f"beside: {state}"
         return f"unreadable: {error}"
 
 
-def points_of(calls: list[str], share: float, draw: random.Random) -> Iterator[tuple[str, int]]:
-    """Of each kind of fault a share of the calls where it can occur, and at least one."""
-    for kind, (what, _) in KINDS.items():
-        places = [n for n in range(len(calls)) if what not in (SHORT, CUT) or calls[n] in WRITES]
+def choose_faults(calls: list[str], share: float, draw: random.Random) -> Iterator[tuple[str, int]]:
+    """Yield each kind of fault with a share of the calls where it can occur, at least one."""
+    for kind, (fault, _) in KINDS.items():
+        places = [n for n in range(len(calls)) if fault not in (SHORT, CUT) or calls[n] in WRITES]
         for n in sorted(draw.sample(places, max(1, round(share * len(places))))):
             yield kind, n
     yield "slow", SLOWNESS
 
 
-def faults(name: str, subject: Subject, top: Path, share: float) -> Iterator[dict[str, Any]]:
-    """Each fault tried, with what was there afterwards and what after the same write again."""
+def try_faults(name: str, subject: Subject, top: Path, share: float) -> Iterator[dict[str, Any]]:
+    """Yield for each fault the state after it, and after the same write again."""
     old, new, folder = top / "old", top / "new", top / "folder"
     old.mkdir()
     subject.before(old)
     copy(old, folder)
-    said, calls = json.loads(faulty(subject.write, folder, 0, 0, 0))
+    error, calls = json.loads(write_with_fault(subject.write, folder, 0, 0, 0))
     copy(folder, new)
-    states = {state_of(subject, fresh): told for fresh, told in ((old, "old"), (new, "new"))}
-    yield {"subject": name, "calls": calls, "told": said, "states": sorted(states.values())}
-    for kind, n in points_of(calls, share, random.Random(name)):
+    states = {state_of(subject, path): state for path, state in ((old, "old"), (new, "new"))}
+    yield {"subject": name, "calls": calls, "error": error, "states": sorted(states.values())}
+    for kind, n in choose_faults(calls, share, random.Random(name)):
         copy(old, folder)
-        what, code = KINDS.get(kind, (SLOW, 0))
-        told, _ = json.loads(faulty(subject.write, folder, what, n, code))
+        fault, code = KINDS.get(kind, (SLOW, 0))
+        error, _ = json.loads(write_with_fault(subject.write, folder, fault, n, code))
         left = files_of(folder) - files_of(old) - files_of(new)
-        found = state_of(subject, folder)
-        again, _ = json.loads(faulty(subject.write, folder, 0, 0, 0))
+        state = state_of(subject, folder)
+        again, _ = json.loads(write_with_fault(subject.write, folder, 0, 0, 0))
         yield {
             "subject": name,
             "kind": kind,
             "call": calls[n] if n < len(calls) else "",
             "n": n,
-            "told": told,
-            "state": states.get(found.removeprefix("beside: "), found),
-            "beside": found.startswith("beside: "),
+            "error": error,
+            "state": states.get(state.removeprefix("beside: "), state),
+            "beside": state.startswith("beside: "),
             "left": sorted(left),
             "again": again or states.get(state_of(subject, folder), "another"),
             "remains": sorted(files_of(folder) ^ files_of(new)),
@@ -374,19 +384,19 @@ def main() -> None:
     top, share = Path(sys.argv[1]), float(sys.argv[2])
     for name, subject in subjects().items():
         (top / name).mkdir()
-        for fault in faults(name, subject, top / name, share):
+        for fault in try_faults(name, subject, top / name, share):
             print(json.dumps(fault), flush=True)
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    shard_writer.RECORDS_A_TRANSACTION = 1  # to see several
+    shard_writer.RECORDS_A_TRANSACTION = 1  # so that a shard takes several
     SHIM: Any = PythonFaults()
     if shim := os.environ.get("LD_PRELOAD"):
         SHIM = ctypes.CDLL(shim)
         SHIM.faults_name.restype = ctypes.c_char_p
     INDEX = Path(sys.argv[1]) / "raw"
     INDEX.mkdir()
-    raw_images(INDEX)
+    write_raw_images(INDEX)
     INDEX = INDEX / "index"
     main()

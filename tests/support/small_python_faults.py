@@ -1,6 +1,6 @@
-"""The faults of small_faults.c for what Python itself writes: where there is no C compiler.
+"""The faults of small_faults.c for writes from Python, where there is no C compiler.
 
-The same three calls. What C code writes past Python, as LMDB does, goes by unseen.
+It has the same three functions. Writes from C code, such as LMDB's, are not affected.
 """
 
 import builtins
@@ -18,7 +18,7 @@ REAL_OPEN = io.open
 
 
 class PythonFaults:
-    """In place of the shared library."""
+    """Stands in for the shared library."""
 
     def faults_begin(self, under: bytes, kind: int, nth: int, code: int) -> None:
         self.under, self.kind, self.nth, self.code = os.fsdecode(under), kind, nth, code
@@ -29,19 +29,19 @@ class PythonFaults:
             patch.object(os, name, self._checked(name, getattr(os, name)))
             for name in ("fsync", "mkdir", "rename", "replace", "rmdir", "unlink")
         ]  # fmt: skip
-        for each in self.patches:
-            each.start()
+        for replacement in self.patches:
+            replacement.start()
 
     def faults_end(self) -> int:
-        for each in self.patches:
-            each.stop()
+        for replacement in self.patches:
+            replacement.stop()
         return len(self.names)
 
     def faults_name(self, n: int) -> bytes:
         return self.names[n]
 
-    def falls_short(self, name: str, path: Any) -> bool:
-        """Whether this write does. Raises OSError where this call fails."""
+    def is_short(self, name: str, path: Any) -> bool:
+        """Return whether this write writes half only. Raises OSError if this call fails."""
         if not self._is_inside(path):
             return False
         n = len(self.names)
@@ -64,7 +64,7 @@ class PythonFaults:
     def _checked(self, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
         def checked(path: Any, *more: Any, **named: Any) -> Any:
             if "dir_fd" not in named:  # rmtree's way: by names in an open folder
-                self.falls_short(name, path)
+                self.is_short(name, path)
             return real(path, *more, **named)
 
         return checked
@@ -74,7 +74,7 @@ class PythonFaults:
     ) -> Any:
         if not set(mode) & set("wax+") or isinstance(path, int):
             return REAL_OPEN(path, mode, buffering, *more, **named)
-        self.falls_short("open", path)
+        self.is_short("open", path)
         raw = _Raw(path, mode.replace("b", "").replace("t", ""))
         raw.faults = self
         buffered = io.BufferedRandom(raw) if "+" in mode else io.BufferedWriter(raw)
@@ -86,5 +86,5 @@ class _Raw(io.FileIO):
 
     def write(self, data: Any) -> int:
         view = memoryview(data)
-        short = self.faults.falls_short("write", self.name)
+        short = self.faults.is_short("write", self.name)
         return super().write(view[: len(view) // 2] if short and len(view) > 1 else view) or 0

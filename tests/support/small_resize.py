@@ -1,4 +1,4 @@
-"""Write shards of eight images as the stage does, to be killed by test_kills.py.
+"""Write shards of eight images as the resize stage does; test_kills.py kills this script.
 
 python tests/support/small_resize.py WORK ROOT INDEX processes|dask WORKERS|ADDRESS
 """

@@ -1,4 +1,4 @@
-"""All that a run leaves on disk, small: what tests/robustness/test_damage.py harms."""
+"""A small copy of everything a run leaves on disk, which test_damage.py damages."""
 
 import contextlib
 import hashlib
@@ -17,18 +17,17 @@ from alexnet.model.alexnet import AlexNet, initialise
 from alexnet.model.net_config import LAYERS, NetConfig
 from alexnet.model.tensor_file import load_tensors
 from alexnet.model.weights import load_model
-from alexnet.moments.pca import save_moments
 from alexnet.moments.sums import sums_of
 from alexnet.runtime.errors import InputError
 from alexnet.train import checkpoint
 from alexnet.train.schedule import Multistep
 from alexnet.train.state import TrainState
-from images import random_images, write_split
+from images import random_images, save_moments_of, write_split
 from small_model import STD, small_model
 
 SPLITS = {"train": (4, "raw"), "val": (4, "jpeg")}
-RECORDS = 2  # in a shard
-CHECKPOINTS = Path(".scratch/train/0000")  # the mark of the run of seed 0
+RECORDS = 2  # a shard
+CHECKPOINTS = Path(".scratch/train/0000")  # named after the run's fingerprint
 OUTPUTS = ("index", "shards", "moments", "train", "evaluate", "retrieve", "report")
 TEXTS = {
     "train/history.csv": "epoch,step,lr,train_loss\n1,12,0.01,2.5\n",
@@ -38,11 +37,11 @@ TEXTS = {
     "report/index.html": "<!doctype html>\n<p>50 %</p>\n" * 300,
 }
 SCHEDULE = Multistep([2])
-REFUSED = "refused: "
+REJECTED = "rejected: "
 
 
 def write_run(root: Path, seed: int) -> None:
-    """Other images, weights and places for each `seed`; labels and classes are the same."""
+    """Write a run whose images, weights and offsets depend on `seed`; labels and classes do not."""
     data, rng = root / "data", np.random.default_rng(seed)
     rows = {}
     for split, (count, pixels) in SPLITS.items():
@@ -51,16 +50,16 @@ def write_run(root: Path, seed: int) -> None:
         rows[split]["offset"] = rng.integers(10**6, size=count)
         rows[split]["name"] = [f"{split}{n}.JPEG".encode() for n in range(count)]
         coarse = random_images(count, seed + count)[:, ::32, ::32]
-        images = coarse.repeat(32, axis=1).repeat(32, axis=2) if pixels == "jpeg" else None
-        if images is None:
+        images = coarse.repeat(32, axis=1).repeat(32, axis=2)
+        if pixels == "raw":
             images = random_images(count, seed)
-            whole = sums_of(images)
+            sums = sums_of(images)
         write_split(data / "shards" / split, images, labels.tolist(), RECORDS, pixels)
     for name in {*OUTPUTS} - {"shards"}:
         (data / name).mkdir()
     synsets = [Synset(1, "n01440764", "tench, Tinca"), Synset(2, "n01443537", "goldfish")]
     save_index(Index(rows, [("train.tar", 10**6), ("val.tar", seed)], synsets), data / "index")
-    save_moments(data / "moments", whole)
+    save_moments_of(data / "moments", sums)
     torch.manual_seed(seed)
     small_model(data / "train", dropout=0.5 - seed / 100)
     for name, text in TEXTS.items():
@@ -77,7 +76,7 @@ def small_net(seed: int = 0) -> AlexNet:
 
 
 def write_checkpoints(folder: Path, seed: int) -> None:
-    """Two, as a run has after two epochs."""
+    """Write the two checkpoints that a run has after two epochs."""
     folder.mkdir(parents=True)
     for epoch in (1, 2):
         net = small_net(10 * seed + epoch)
@@ -88,7 +87,7 @@ def write_checkpoints(folder: Path, seed: int) -> None:
 
 
 def locked_outputs(root: Path) -> list[Output]:
-    """What dvc.lock would have of a run."""
+    """Return the outputs of a run as dvc.lock would list them."""
     md5s = {path: hashlib.md5(path.read_bytes()).hexdigest() for path in files_of(root)}
     found = [Output(Path("metrics.json"), "1", {ITSELF: md5s[root / "metrics.json"]}, "", root)]
     for name in OUTPUTS:
@@ -108,49 +107,49 @@ def digest(*parts: bytes | str) -> str:
     )
 
 
-def of_tensors(tensors: dict[str, torch.Tensor]) -> list[bytes | str]:
+def tensor_parts(tensors: dict[str, torch.Tensor]) -> list[bytes | str]:
     return [part for n in sorted(tensors) for part in (n, tensors[n].detach().numpy().tobytes())]
 
 
-def shards(root: Path, split: str) -> dict[str, str]:
-    """The records by number; of one that is refused the line, which InputError begins."""
-    opened, found = Shards(root / "data/shards" / split), {}
+def read_shards(root: Path, split: str) -> dict[str, str]:
+    """Return a digest of each record, or REJECTED and the error message."""
+    shards, found = Shards(root / "data/shards" / split), {}
     for record in range(SPLITS[split][0]):
         try:
-            found[f"{split} {record}"] = digest(opened.read(record).tobytes())
+            found[f"{split} {record}"] = digest(shards.read(record).tobytes())
         except InputError as error:
-            found[f"{split} {record}"] = f"{REFUSED}{error}"
+            found[f"{split} {record}"] = f"{REJECTED}{error}"
     return found
 
 
-def moments(root: Path) -> dict[str, str]:
-    told = load_moments(root / "data/moments")
-    return {"moments": digest(*(value.tobytes() for value in vars(told).values()))}
+def read_moments(root: Path) -> dict[str, str]:
+    moments = load_moments(root / "data/moments")
+    return {"moments": digest(*(value.tobytes() for value in vars(moments).values()))}
 
 
-def model(root: Path) -> dict[str, str]:
-    net, told, description = load_model(root / "data/train")
-    values = (value.tobytes() for value in vars(told).values())
-    return {"model": digest(*of_tensors(net.state_dict()), *values, repr(description))}
+def read_model(root: Path) -> dict[str, str]:
+    net, moments, description = load_model(root / "data/train")
+    values = (value.tobytes() for value in vars(moments).values())
+    return {"model": digest(*tensor_parts(net.state_dict()), *values, repr(description))}
 
 
-def index(root: Path) -> dict[str, str]:
-    read = load_index(root / "data/index")
-    rows = [part for name, rows in read.splits.items() for part in (name, rows.tobytes())]
-    return {"index": digest(*rows, repr(read.archives), repr(read.synsets))}
+def read_index(root: Path) -> dict[str, str]:
+    index = load_index(root / "data/index")
+    rows = [part for name, rows in index.splits.items() for part in (name, rows.tobytes())]
+    return {"index": digest(*rows, repr(index.archives), repr(index.synsets))}
 
 
-def loaded(root: Path, name: str) -> dict[str, str]:
-    """A checkpoint, by the name of its file."""
+def read_checkpoint(root: Path, name: str) -> dict[str, str]:
+    """Return a digest of a checkpoint."""
     tensors, state = load_tensors(root / CHECKPOINTS / name)
-    return {name: digest(*of_tensors(tensors), repr(state))}
+    return {name: digest(*tensor_parts(tensors), repr(state))}
 
 
 def resumed(root: Path) -> tuple[str, str]:
-    """Where a run goes on, with all that it takes up; and what it says."""
-    said, start = io.StringIO(), TrainState.start(small_net(), SCHEDULE)
-    with contextlib.redirect_stdout(said):
+    """Return a digest of the state from which a run resumes, and what it prints."""
+    output, start = io.StringIO(), TrainState.start(small_net(), SCHEDULE)
+    with contextlib.redirect_stdout(output):
         state = checkpoint.resume(root / CHECKPOINTS, start)
-    whole = state.tensors() | {"loss": state.loss_sum}
+    tensors = state.tensors() | {"loss": state.loss_sum}
     progress = state.epoch, state.batch, state.step, state.schedule, state.history
-    return digest(*of_tensors(whole), repr(progress)), said.getvalue()
+    return digest(*tensor_parts(tensors), repr(progress)), output.getvalue()

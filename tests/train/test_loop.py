@@ -13,7 +13,6 @@ from alexnet.dataset.shards import Shards
 from alexnet.input.augment import AugmentSettings
 from alexnet.model.alexnet import AlexNet
 from alexnet.model.tensor_file import load_tensors
-from alexnet.moments.pca import save_moments
 from alexnet.moments.sums import sums_of
 from alexnet.runtime.errors import InputError
 from alexnet.runtime.threads import core_count, find_libgomp, hold_threads
@@ -24,7 +23,7 @@ from alexnet.train.loop import train, train_step
 from alexnet.train.schedule import Plateau
 from alexnet.train.state import TrainState
 from alexnet.train.throughput import Throughput
-from images import Images, write_split
+from images import Images, save_moments_of, write_split
 from small_recipe import RECIPE, initialised_net
 
 
@@ -61,7 +60,7 @@ def test_training_can_overfit_twenty_images(tmp_path: Path) -> None:
     coarse = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 3), np.uint8)
     patches = coarse.repeat(32, axis=1).repeat(32, axis=2)
     shards = write_split(tmp_path / "patches", patches, [n % 5 for n in range(20)], records=20)
-    save_moments(tmp_path, sums_of(patches))
+    save_moments_of(tmp_path, sums_of(patches))
     recipe = replace(
         RECIPE,
         lr=0.003,

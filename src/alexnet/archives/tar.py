@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from alexnet.dataset.index import File
+from alexnet.dataset.index import FileEntry
 from alexnet.runtime.errors import InputError
 
 AGAIN = "download it again"
@@ -31,14 +31,14 @@ class _Member(tarfile.TarInfo):
         return found
 
 
-def stored_files(path: Path, start: int = 0, size: int | None = None) -> list[File]:
+def stored_files(path: Path, start: int = 0, size: int | None = None) -> list[FileEntry]:
     """Last name component, offset in `path` and size of each regular file of the tar at `start`.
 
     `size`: of a tar that lies in another. Links, devices, folders and hidden files don't count.
     Of two members of one name the last is taken, as unpacking would leave it. A name is never used
     as a path. Raises InputError where the tar is damaged, or ends before its last member does.
     """
-    found: dict[str, File] = {}  # of this tar alone: at most 150,000 at a time
+    found: dict[str, FileEntry] = {}  # of this tar alone: at most 150,000 at a time
     end = path.stat().st_size if size is None else start + size
     with path.open("rb") as file:
         file.seek(start)

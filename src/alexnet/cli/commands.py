@@ -19,7 +19,6 @@ DATA = CHECKOUT / "data"
 
 def predict(arguments: Namespace) -> int:
     """Print the likeliest labels of each photo; 1 if one could not be read."""
-    import torch
 
     from alexnet.cli.photos import Refused, Rule, answers, photos_in
     from alexnet.cli.predict import as_json, as_table, heading
@@ -30,7 +29,7 @@ def predict(arguments: Namespace) -> int:
     prepare_process()
     net, moments, description = _model(arguments)
     device = pick_device("auto")
-    mean = torch.from_numpy(moments.mean_image).to(device)
+    mean = moments.to(device).mean_image
     photos = list(photos_in(map(Path, _named(arguments.photos))))
     rule = Rule(description.input.resample, not arguments.as_stored)
     how = rule, arguments.batch, arguments.top, arguments.center
@@ -142,7 +141,6 @@ def explain(arguments: Namespace) -> int:
 
 def export(arguments: Namespace) -> int:
     """Write a model as a graph that others run, compared with the original."""
-    import torch
 
     from alexnet.cli import export as export_module
     from alexnet.runtime.processes import prepare_process
@@ -152,7 +150,7 @@ def export(arguments: Namespace) -> int:
     for kind in (kind for kind, path in asked.items() if path):
         export_module.check_needed(kind)
     net, moments, description = _model(arguments)
-    mean = torch.from_numpy(moments.mean_image)
+    mean = moments.to("cpu").mean_image
     for kind, path in asked.items():
         if path:
             apart = export_module.export(path, kind, net, mean, description, arguments.ten_views)

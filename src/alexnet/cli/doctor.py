@@ -21,7 +21,7 @@ from alexnet.dataset.shards import SIDE
 from alexnet.model.layer_shapes import layer_shapes
 from alexnet.model.net_config import NetConfig
 from alexnet.resize.decode import UnreadableImageError, square
-from alexnet.resize.shard_writer import RECORD_BYTES
+from alexnet.resize.shard_writer import DISK_BYTES
 from alexnet.runtime.errors import InputError
 from alexnet.runtime.threads import usable_cores, usable_threads
 
@@ -144,7 +144,7 @@ def drift(data: Path, root: Path) -> Iterator[Finding]:
 def needs(index: Index, cost: Cost, how: Any, checkout: Path) -> Iterator[Finding]:
     """What the stages index, resize and moments will write and take; `how`: conf/dataset's."""
     images = sum(len(rows) for rows in index.splits.values())
-    written = images * RECORD_BYTES[how.pixels]
+    written = images * DISK_BYTES[how.pixels]
     free = shutil.disk_usage(checkout).free
     yield Finding("to be written", f"{written / GIGA:,.2f} GB as {how.pixels} shards")
     lacks = free < written and not (checkout / "data/shards").exists()
@@ -154,7 +154,7 @@ def needs(index: Index, cost: Cost, how: Any, checkout: Path) -> Iterator[Findin
     yield Finding("resize", f"about {_hours(seconds)}")
     apart = f"{1e3 * cost.read:.1f} ms to read at random, {1e3 * cost.square:.1f} ms CPU"
     yield Finding("a raw image", apart)
-    train = len(index.splits["train"]) * RECORD_BYTES[how.pixels]
+    train = len(index.splits["train"]) * DISK_BYTES[how.pixels]
     if train < memory():
         yield Finding("an epoch", f"reads {train / GIGA:,.2f} GB, which memory can hold")
     else:

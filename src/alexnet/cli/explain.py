@@ -157,12 +157,10 @@ def _contents(root: Path, path: str, raw: Path | None) -> Iterator[Link]:
 
 def _shards(folder: Path) -> Iterator[Link]:
     """By name and size; every byte was part of the folder's own hash."""
-    for shard in read_manifest(folder)["shards"]:
-        file = folder / shard["file"]
-        holds = file.exists() and file.stat().st_size == shard["bytes"]
-        yield Link(
-            shard["file"], f"{shard['records']:,} images, SHA-256 {shard['sha256'][:DIGITS]}", holds
-        )
+    for shard in read_manifest(folder).shards:
+        file = folder / shard.file
+        holds = file.exists() and file.stat().st_size == shard.bytes
+        yield Link(shard.file, f"{shard.records:,} images, SHA-256 {shard.sha256[:DIGITS]}", holds)
 
 
 def _archives(folder: Path, raw: Path | None) -> Iterator[Link]:

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -11,8 +10,9 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from alexnet.cli.terminal import printable
-from alexnet.dataset.checksummed import read_sealed
+from alexnet.dataset.checksummed import read_checksummed_json
 from alexnet.dataset.index import Index, Rows, load_index
+from alexnet.dataset.manifest import OddFile
 from alexnet.dataset.moments import load_moments
 from alexnet.dataset.shards import Shards
 from alexnet.index.layouts import label_order
@@ -27,7 +27,7 @@ MEGA, GIGA = 1e6, 1e9
 def index_tables(folder: Path) -> Iterator[Table]:
     """Of each split its images and the extremes of its classes; the archives they lie in.
 
-    Raises InputError where `folder` holds no index.
+    Raises InputError where `folder` holds no valid index.
     """
     index = load_index(folder)
     title = f"{len(index.synsets):,} classes; {label_order(index)}"
@@ -55,28 +55,26 @@ def _extremes(index: Index, rows: Rows) -> Iterator[str]:
 def shards_tables(folder: Path) -> Iterator[Table]:
     """Of each shard of a split its records, bytes and SHA-256; the odd files, by what was odd.
 
-    Raises InputError where `folder` is not a whole split.
+    Raises InputError where `folder` is not a valid split.
     """
     manifest = Shards(folder).manifest
-    shards, odd = manifest["shards"], manifest["odd"]
-    images = sum(shard["records"] for shard in shards)
-    size = sum(shard["bytes"] for shard in shards) / MEGA
-    title = f"{folder.name}: {images:,} images, {size:,.1f} MB of {manifest['pixels']} pixels"
+    size = f"{manifest.bytes / MEGA:,.1f} MB of {manifest.pixels} pixels"
+    title = f"{folder.name}: {manifest.images:,} images, {size}"
     table = columns(title, "shard", "from record", "records", "MB", "SHA-256")
-    cells = ("file", "first", "records", "bytes", "sha256")
-    of_shards = [tuple(shard[name] for name in cells) for shard in shards]
-    add_rows(
-        table, [(f, f"{a:,}", f"{n:,}", f"{b / MEGA:,.1f}", h[:12]) for f, a, n, b, h in of_shards]
-    )
+    rows = [
+        (s.file, f"{s.first:,}", f"{s.records:,}", f"{s.bytes / MEGA:,.1f}", s.sha256[:12])
+        for s in manifest.shards
+    ]
+    add_rows(table, rows)
     yield table
-    if odd:
-        yield _ledger(odd)
+    if manifest.odd:
+        yield _ledger(manifest.odd)
 
 
-def _ledger(odd: Sequence[Any]) -> Table:
+def _ledger(odd: Sequence[OddFile]) -> Table:
     """What is alike is counted; of each kind the first file is named."""
-    kinds = Counter((entry["what"], entry["done"]) for entry in odd)
-    first = {(entry["what"], entry["done"]): entry["name"] for entry in reversed(odd)}
+    kinds = Counter((file.what, file.done) for file in odd)
+    first = {(file.what, file.done): file.name for file in reversed(odd)}
     table = columns("odd files", "files", "done", "what", "the first")
     rows = [
         (f"{n:,}", kind[1], printable(kind[0]), printable(first[kind]))
@@ -106,7 +104,7 @@ def moments_table(folder: Path) -> Table:
     Raises InputError where `folder` holds no moments.
     """
     load_moments(folder)
-    colour = read_sealed(folder / "moments.json")
+    colour = read_checksummed_json(folder / "moments.json")
     table = Table(title=f"{colour['images']:,} images; {colour['units']}", title_justify="left")
     for head in ("", "here", "ILSVRC-2012"):
         table.add_column(head, justify="left" if not head else "right")

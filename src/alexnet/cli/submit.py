@@ -41,7 +41,7 @@ def load_voters(paths: Sequence[Path], device: torch.device) -> list[Voter]:
     voters = []
     for path in paths:
         net, moments, description = load_model(path)
-        mean = torch.from_numpy(moments.mean_image).to(device)
+        mean = moments.to(device).mean_image
         voters.append(Voter(net.to(device).eval(), mean, description))
         for part in ("synsets", "input"):
             if getattr(description, part) != getattr(voters[0].description, part):

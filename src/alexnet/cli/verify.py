@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from alexnet.dataset.checksummed import read_sealed
+from alexnet.dataset.checksummed import read_checksummed_json
 from alexnet.dataset.index import Index
 from alexnet.dataset.moments import load_moments
 from alexnet.dataset.shards import Shards
@@ -32,7 +32,7 @@ class Checked:
 
 def verify_shard(folder: Path, n: int) -> Checked:
     """Check shard `n` of the split in `folder` by its SHA-256 and, where that fails, by record."""
-    damage = list(Shards(folder).damage(n))
+    damage = list(Shards(folder).find_damage(n))
     return Checked(damage, None if damage else sums_of_shard(folder, n))
 
 
@@ -70,7 +70,7 @@ def verify_model(folder: Path) -> Iterator[str]:
 
 
 def _shards(pool: Executor, folder: Path) -> Iterator[Checked]:
-    count = len(Shards(folder).manifest["shards"])
+    count = len(Shards(folder).manifest.shards)
     checked = pool.map(partial(verify_shard, folder), range(count))
     return track(checked, count, f"verify {folder.name}", "shards")
 
@@ -85,7 +85,7 @@ def _labels(folder: Path, labels: npt.NDArray[np.integer[Any]]) -> Iterator[str]
 
 def _moments(folder: Path, sums: list[Sums | None]) -> Iterator[str]:
     """Integers leave no room for doubt: the same images give the same bits."""
-    written, colour = load_moments(folder), read_sealed(folder / "moments.json")
+    written, colour = load_moments(folder), read_checksummed_json(folder / "moments.json")
     whole = [some for some in sums if some is not None]
     if len(whole) < len(sums):
         return  # what was summed over is no longer there

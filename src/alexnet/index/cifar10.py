@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from alexnet.dataset.index import ROW, Index, Rows, Synset, shuffled
+from alexnet.dataset.index import ROW, Index, Rows, Synset, shuffle
 from alexnet.index.synsets import read_lines
 from alexnet.runtime.errors import InputError
 
@@ -35,7 +35,7 @@ def read_cifar10(root: Path, seed: int) -> Index:
     if len(names) != len(NAMES):
         raise InputError(f"{meta} names {len(names)} classes, not 10", "unpack it again")
     synsets = [Synset(0, name, name) for name in names]
-    train = shuffled(np.concatenate(tables[:-1]), seed)
+    train = shuffle(np.concatenate(tables[:-1]), seed)
     return Index({"train": train, "val": tables[-1]}, archives, synsets)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from alexnet.archives.reader import files_in
 from alexnet.archives.tar import stored_files
-from alexnet.dataset.index import ROW, File, Rows, rows_of
+from alexnet.dataset.index import ROW, FileEntry, Rows, make_rows
 from alexnet.index.synsets import WORDS
 from alexnet.runtime.errors import InputError
 from alexnet.runtime.progress import track
@@ -83,7 +83,7 @@ def flat_rows(root: Path, path: str, archives: Archives) -> Rows:
 
 def _rows(root: Path, part: Part, label: int, archives: Archives) -> Rows:
     path = root / part.path
-    files: list[File]
+    files: list[FileEntry]
     if path.is_dir():
         files = [(os.fsencode(name), 0, n) for name, n in files_in(path).items()]
         size = sum(n for *_, n in files)
@@ -92,4 +92,4 @@ def _rows(root: Path, part: Part, label: int, archives: Archives) -> Rows:
         size = path.stat().st_size
     if not archives or archives[-1][0] != part.path:
         archives.append((part.path, size))
-    return rows_of(files, label, len(archives) - 1)
+    return make_rows(files, label, len(archives) - 1)

@@ -5,7 +5,7 @@ Labels are in the devkit's order where the classes are ILSVRC-2012's, else in th
 
 from pathlib import Path
 
-from alexnet.dataset.index import Index, Rows, held_out, shuffled
+from alexnet.dataset.index import Index, Rows, hold_out, shuffle
 from alexnet.index.class_archives import Archives, Part, class_parts, class_rows
 from alexnet.index.synsets import check_totals, is_synset_tar, read_words, without_devkit
 from alexnet.runtime.errors import InputError
@@ -34,7 +34,7 @@ def read_folder(root: Path, seed: int, fraction: float) -> Index:
         if not len(splits[split]):
             raise InputError(f"{root / split} holds no image", "put a folder a class into it")
     check_totals(root, synsets, len(splits["train"]), len(splits["val"]))
-    return Index(splits | {"train": shuffled(splits["train"], seed)}, archives, synsets)
+    return Index(splits | {"train": shuffle(splits["train"], seed)}, archives, synsets)
 
 
 def _there(root: Path, split: str) -> str:
@@ -69,8 +69,8 @@ def _split(root: Path, parts: list[Part], seed: int, fraction: float) -> Index:
     archives: Archives = []
     rows = class_rows(root, parts, label_of, archives, "train")
     check_totals(root, synsets, len(rows), None)
-    train, val = held_out(rows, fraction, seed)
-    return Index({"train": shuffled(train, seed), "val": val}, archives, synsets)
+    train, val = hold_out(rows, fraction, seed)
+    return Index({"train": shuffle(train, seed), "val": val}, archives, synsets)
 
 
 def _synset_tars(root: Path) -> list[Part]:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from alexnet.dataset.index import Index, Rows, Synset, shuffled
+from alexnet.dataset.index import Index, Rows, Synset, shuffle
 from alexnet.index.class_archives import Archives, class_parts, class_rows, flat_rows
 from alexnet.index.devkit import read_devkit, read_truth
 from alexnet.index.synsets import (
@@ -117,7 +117,7 @@ def read_ilsvrc2010(root: Path, seed: int) -> Index:
         splits[split] = label_by_stem(root / tar, flat_rows(root, tar, archives), labels)
     if (root / PATCHES_2010).is_file():
         _patch(root, splits, archives)
-    return Index(splits | {"train": shuffled(splits["train"], seed)}, archives, synsets)
+    return Index(splits | {"train": shuffle(splits["train"], seed)}, archives, synsets)
 
 
 def present(root: Path, names: Iterable[str]) -> str:
@@ -146,7 +146,7 @@ def _index(root: Path, train: str, val: str, kit: Kit, seed: int) -> Index:
     train_rows = _train(root, train, kit.synsets, kit.counts, archives)
     val_rows = _val(root, val, kit, archives)
     check_totals(root, kit.synsets, len(train_rows), len(val_rows))
-    return Index({"train": shuffled(train_rows, seed), "val": val_rows}, archives, kit.synsets)
+    return Index({"train": shuffle(train_rows, seed), "val": val_rows}, archives, kit.synsets)
 
 
 def _train(

@@ -1,15 +1,10 @@
 """Integer sums → the mean image and the RGB eigenpairs (section 4.1)."""
 
-import io
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import xxhash
-from PIL import Image
 
-from alexnet.dataset.checksummed import write_sealed
 from alexnet.dataset.moments import UNITS
 from alexnet.moments.sums import Sums
 
@@ -49,22 +44,6 @@ def colour_moments(sums: Sums) -> dict[str, Any]:
         "sqrt_eigenvalues": _rounded(np.sqrt(values)),
         "eigenvectors": [_rounded(vector) for vector in vectors],
     }
-
-
-def save_moments(folder: Path, sums: Sums) -> dict[str, Any]:
-    """Write mean_image.npy and .png, moments.json and eigenvalues.csv; returns `colour_moments`."""
-    mean, colour = mean_image(sums), colour_moments(sums)
-    file = io.BytesIO()
-    np.save(file, mean)
-    (folder / "mean_image.npy").write_bytes(file.getvalue())
-    Image.fromarray(mean.round().astype(np.uint8)).save(folder / "mean_image.png")
-    checksum = xxhash.xxh3_64_hexdigest(file.getvalue())
-    write_sealed(folder / "moments.json", colour | {"mean_image": checksum})
-    pairs = zip(colour["eigenvalues"], colour["sqrt_eigenvalues"], strict=True)
-    rows = (f"{n},{value},{root}" for n, (value, root) in enumerate(pairs, 1))
-    lines = ["axis,eigenvalue,sqrt_eigenvalue", *rows]
-    (folder / "eigenvalues.csv").write_text("\n".join(lines) + "\n")
-    return colour
 
 
 def _rounded(values: npt.NDArray[np.float64]) -> list[float]:

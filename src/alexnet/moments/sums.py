@@ -120,7 +120,7 @@ def sums_of_shard(folder: Path, n: int) -> Sums:
     many = len(shards) > INT8_PAYS
     if many:
         _use_one_thread()
-    return sums_of((shards.read(record) for record in shards.records_of(n)), many)
+    return sums_of((shards.read(record) for record in shards.records_in(n)), many)
 
 
 def _use_one_thread() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from alexnet.comparison.results_on_disk import collected
 from alexnet.comparison.tables import comparison
-from alexnet.dataset.checksummed import read_sealed
+from alexnet.dataset.checksummed import read_checksummed_json
 from alexnet.dataset.index import Index, load_index
 from alexnet.dataset.shards import Shards
 from alexnet.evaluate.result import read_result
@@ -50,6 +50,7 @@ def gathered(root: Path) -> Report:
 
 def _gathered(root: Path, data: Path) -> Report:
     weights, moments, model = read_model(data / "train")
+    colour = read_checksummed_json(data / "moments/moments.json")
     index = load_index(data / "index")
     result = read_result(root / "metrics.json")
     shards = {split: Shards(data / "shards" / split) for split in index.splits}
@@ -62,7 +63,7 @@ def _gathered(root: Path, data: Path) -> Report:
         settings=list(_settings({"model": asdict(model.net), "recipe": model.recipe})),
         stages=_stages(data, index),
         mean_image=moments.mean_image,
-        channel_means=np.array(read_sealed(data / "moments/moments.json")["channel_means"]),
+        channel_means=np.array(colour["channel_means"]),
         eigenvalues=moments.eigenvalues,
         eigenvectors=moments.eigenvectors,
         photo=train.read(train.records[0]),
@@ -78,7 +79,7 @@ def _gathered(root: Path, data: Path) -> Report:
         words=[synset.words for synset in index.synsets],
         shelves=samples.shelves(train, index),
         odd_files=samples.odd_files(shards.values()),
-        odd=sum(len(split.manifest["odd"]) for split in shards.values()),
+        odd=sum(len(split.manifest.odd) for split in shards.values()),
         queries=samples.queries(data / "retrieve/neighbours.csv", train, val, index),
         codes=read_rows(data / "retrieve/codes.csv"),
     )

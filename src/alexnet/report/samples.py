@@ -3,11 +3,12 @@
 import csv
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
 
+from alexnet.dataset import manifest
 from alexnet.dataset.index import Index
 from alexnet.dataset.shards import Shards
 from alexnet.figures.augmentation import PATCHES, Places
@@ -106,7 +107,7 @@ def shelves(train: Shards, index: Index) -> list[Shelf]:
 
 def odd_files(splits: Iterable[Shards]) -> list[OddFile]:
     """The first rows of their ledgers, with what became of the files that were kept."""
-    rows = [(split, row) for split in splits for row in split.manifest["odd"]]
+    rows = [(split, row) for split in splits for row in split.manifest.odd]
     return [_odd_file(split, row) for split, row in rows[:ODD_FILES]]
 
 
@@ -160,10 +161,10 @@ def _shelf(label: int, train: Shards, index: Index) -> Shelf:
     return Shelf(synset.wnid, synset.words, len(records), samples)
 
 
-def _odd_file(split: Shards, row: Mapping[str, Any]) -> OddFile:
-    kept = split.labels[row["record"]] >= 0
-    image = split.read(row["record"]) if kept else None
-    return OddFile(row["name"], row["what"], row["done"], image)
+def _odd_file(split: Shards, row: manifest.OddFile) -> OddFile:
+    kept = split.labels[row.record] >= 0
+    image = split.read(row.record) if kept else None
+    return OddFile(row.name, row.what, row.done, image)
 
 
 def _query(

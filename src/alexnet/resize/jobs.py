@@ -5,7 +5,7 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,21 @@ import xxhash
 
 from alexnet.archives.reader import read_image
 from alexnet.dataset.index import Index, Rows, load_index
+from alexnet.dataset.manifest import Manifest, OddFile
 from alexnet.dataset.shards import SIDE, Pixels
 from alexnet.resize.decode import UnreadableImageError, square
-from alexnet.resize.shard_writer import RECORD_BYTES, RECORDS_A_SHARD, write_manifest, write_shard
+from alexnet.resize.shard_writer import (
+    DISK_BYTES,
+    RECORDS_A_SHARD,
+    WrittenShard,
+    write_manifest,
+    write_shard,
+)
 from alexnet.runtime.errors import InputError
 from alexnet.runtime.files import write_atomically
 from alexnet.runtime.processes import follow_parent
 
-Ledger = list[dict[str, Any]]
+Ledger = list[OddFile]
 
 
 @dataclass(frozen=True)
@@ -84,7 +91,7 @@ def resize(pool: Executor, jobs: list[Job], done: Callable[[int], None]) -> None
 
 def _check_room(jobs: list[Job]) -> None:
     """Better now than after hours. Only of raw pixels is the size known beforehand."""
-    needed = sum(job.count * RECORD_BYTES["raw"] for job in jobs if job.pixels == "raw")
+    needed = sum(job.count * DISK_BYTES["raw"] for job in jobs if job.pixels == "raw")
     free = shutil.disk_usage(jobs[0].path.parent).free if jobs else 0
     if needed > free:
         what = f"{jobs[0].path.parent}: {needed / 1e9:,.2f} GB to write, {free / 1e9:,.2f} GB free"
@@ -102,28 +109,29 @@ def resize_shard(job: Job) -> None:
     part = _unfinished(job) / secrets.token_hex(8)
     part.parent.mkdir(exist_ok=True)
     try:
-        shard = write_shard(part, _squares(job, odd), job.pixels)
+        rows = range(job.first, job.first + job.count)
+        shard = write_shard(part, _squares(job, odd), job.pixels, rows)
         part.replace(job.path)
-        entry = shard | {"file": job.path.name, "first": job.first, "odd": odd}
-        write_atomically(part, json.dumps(entry).encode())
+        shard = replace(shard, entry=replace(shard.entry, file=job.path.name), odd=odd)
+        write_atomically(part, json.dumps(shard.to_json()).encode())
         part.replace(_entry(job))
     finally:
         part.unlink(missing_ok=True)
 
 
-def join(folder: Path, rows: Rows, jobs: list[Job]) -> dict[str, Any]:
+def join(folder: Path, rows: Rows, jobs: list[Job]) -> Manifest:
     """Join the finished shards of a split under one manifest, which is returned.
 
     Raises InputError where every image was skipped.
     """
-    shards = [json.loads(_entry(job).read_text()) for job in jobs]
-    odd = [entry for shard in shards for entry in shard.pop("odd")]
+    shards = [WrittenShard.from_json(json.loads(_entry(job).read_text())) for job in jobs]
+    odd = [file for shard in shards for file in shard.odd]
     labels = rows["label"].astype(np.int32)
-    labels[[entry["record"] for entry in odd if entry["done"] == "skipped"]] = -1
+    labels[[file.record for file in odd if file.done == "skipped"]] = -1
     if (labels < 0).all():
-        why = odd[0]["what"] if odd else "there is none"
+        why = odd[0].what if odd else "there is none"
         raise InputError(f"no image of {folder.name} is readable: {why}", "look at the raw images")
-    return write_manifest(folder, labels, jobs[0].pixels, shards, odd)
+    return write_manifest(folder, labels, jobs[0].pixels, shards)
 
 
 def _unfinished(job: Job) -> Path:
@@ -146,17 +154,16 @@ def _squares(job: Job, odd: Ledger) -> Iterator[tuple[int, Pixels]]:
     for record, row in enumerate(rows, job.first):
         name = bytes(row["name"]).decode(errors="replace")
         archive = index.archives[row["archive"]][0]
-        where = {"record": record, "name": name, "archive": archive}
         try:
             pixels, notes = _square(job, read_image(job.root, index.archives, row), name)
         except UnreadableImageError as error:
             if job.on_error == "fail":
                 fix = "replace the file, or set on_error: skip in the conf/dataset file"
                 raise InputError(f"{archive}: {name} is unreadable: {error}", fix) from None
-            odd.append(where | {"what": str(error), "done": "skipped"})
+            odd.append(OddFile(record, name, archive, str(error), "skipped"))
             continue
         if notes:
-            odd.append(where | {"what": "; ".join(notes), "done": "kept"})
+            odd.append(OddFile(record, name, archive, "; ".join(notes), "kept"))
         yield record, pixels
 
 

@@ -65,7 +65,7 @@ class TrainingSet:
         if recipe.shuffled_labels:
             generator = torch.Generator().manual_seed(seed)
             labels = labels[torch.randperm(len(labels), generator=generator)]
-        mean = torch.from_numpy(moments.mean_image).to(device)
+        mean = moments.to(device).mean_image
         axes = torch.from_numpy(moments.eigenvalues), torch.from_numpy(moments.eigenvectors)
         return cls(shards, labels, mean, *axes, recipe, seed)
 
