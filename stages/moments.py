@@ -12,7 +12,7 @@ from alexnet.config.schema import Config
 from alexnet.config.stage import stage
 from alexnet.dataset.shards import Shards
 from alexnet.moments import pca
-from alexnet.moments.sums import NOTHING, sums_of_shard
+from alexnet.moments.sums import ZERO, sum_shard
 from alexnet.runtime.files import replaced
 from alexnet.runtime.progress import progress
 
@@ -21,9 +21,9 @@ from alexnet.runtime.progress import progress
 def main(config: Config) -> None:
     train = Shards(Path(config.data, "shards/train").absolute())
     count = range(len(train.manifest["shards"]))
-    total = NOTHING
+    total = ZERO
     with workers(config.executor) as pool, progress(len(train), "moments") as advance:
-        for sums in pool.map(partial(sums_of_shard, train.folder), count):
+        for sums in pool.map(partial(sum_shard, train.folder), count):
             total = total + sums
             advance(sums.count)
     with replaced(Path(config.data, "moments")) as folder:

@@ -14,7 +14,7 @@ from alexnet.dataset.checksummed import read_sealed, write_sealed
 from alexnet.dataset.index import ROW, Index, Synset
 from alexnet.dataset.shards import Shards
 from alexnet.moments.pca import save_moments
-from alexnet.moments.sums import sums_of
+from alexnet.moments.sums import sum_images
 from alexnet.resize.shard_writer import write_manifest
 from images import Images, write_split
 from small_model import small_model
@@ -26,7 +26,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, images: Images) -> Path:
     write_split(data / "shards/train", images[:12], [0, 1, 2] * 4, records=5)
     write_split(data / "shards/val", images[12:], [0, 1] * 4)
     (data / "moments").mkdir()
-    save_moments(data / "moments", sums_of(images[:12]))
+    save_moments(data / "moments", sum_images(images[:12]))
     return data
 
 
@@ -56,7 +56,7 @@ def with_another_label(data: Path) -> None:
 
 
 def of_other_images(data: Path) -> None:
-    save_moments(data / "moments", sums_of(np.zeros((2, 256, 256, 3), np.uint8)))
+    save_moments(data / "moments", sum_images(np.zeros((2, 256, 256, 3), np.uint8)))
 
 
 def of_another_mean(data: Path) -> None:

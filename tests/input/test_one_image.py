@@ -9,7 +9,7 @@ from alexnet.dataset.moments import load_moments
 from alexnet.dataset.shards import Shards
 from alexnet.input.epoch import plan_epoch
 from alexnet.moments.pca import save_moments
-from alexnet.moments.sums import sums_of
+from alexnet.moments.sums import sum_images
 from alexnet.train.inputs import Feed, inputs
 from images import Images
 from small_recipe import RECIPE
@@ -20,7 +20,7 @@ SEED, EPOCH, PLACE = 3, 1, 5
 def test_one_image_from_record_to_network_input(
     split: Shards, images: Images, tmp_path: Path
 ) -> None:
-    save_moments(tmp_path, sums_of(images))
+    save_moments(tmp_path, sum_images(images))
     moments = load_moments(tmp_path)
     feed = Feed.of(split, moments, RECIPE, SEED, torch.device("cpu"))
     batches = [(x.clone(), labels.clone()) for x, labels in inputs(feed, EPOCH, 0)]

@@ -33,7 +33,7 @@ from alexnet.model.towers import (
     rank_layout,
 )
 from alexnet.moments.pca import save_moments
-from alexnet.moments.sums import sums_of
+from alexnet.moments.sums import sum_images
 from alexnet.runtime.errors import InputError
 from alexnet.train import loop
 from alexnet.train.checkpoint import NEWEST, Position, resume, save
@@ -86,7 +86,7 @@ def data(images: Images, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
     write_split(folder / "train", images, [n % CLASSES for n in range(20)])
     (folder / "moments").mkdir()
-    save_moments(folder / "moments", sums_of(images))
+    save_moments(folder / "moments", sum_images(images))
     return folder
 
 

@@ -24,7 +24,7 @@ from alexnet.dataset.shards import Shards
 from alexnet.model.alexnet import AlexNet
 from alexnet.model.weights import load_model, save_model
 from alexnet.moments.pca import save_moments
-from alexnet.moments.sums import sums_of
+from alexnet.moments.sums import sum_images
 from alexnet.runtime.errors import InputError
 from alexnet.runtime.files import replaced
 from images import random_images, write_split
@@ -64,7 +64,7 @@ def read_shards(folder: Path) -> Any:
 
 
 def write_moments(folder: Path, seed: int) -> None:
-    save_moments(folder, sums_of(random_images(2, seed)))
+    save_moments(folder, sum_images(random_images(2, seed)))
 
 
 def read_moments(folder: Path) -> Any:

@@ -17,7 +17,7 @@ from alexnet.evaluate.result import read_result
 from alexnet.model.model_file import MODEL, as_text, seal_of
 from alexnet.model.weights import load_model
 from alexnet.moments.pca import save_moments
-from alexnet.moments.sums import NOTHING, Sums
+from alexnet.moments.sums import ZERO, Sums
 from hostile_raw import use
 from images import random_images, write_split
 from mutations import mutated, mutated_value, strange
@@ -67,7 +67,7 @@ def written(folder: Path) -> dict[str, dict[str, bytes]]:
     save_index(index, folder / "index")
     write_split(folder / "split", random_images(2), [0, 1])
     pixels = np.full((256, 256, 3), 7, np.uint64)
-    save_moments(folder / "moments", NOTHING + Sums(1, pixels, np.eye(3, dtype=np.uint64)))
+    save_moments(folder / "moments", ZERO + Sums(1, pixels, np.eye(3, dtype=np.uint64)))
     small_model(folder / "model")
     found = {name: _contents(folder / name) for name in ("index", "split", "moments", "model")}
     del found["moments"]["mean_image.png"], found["model"]["model.json"]

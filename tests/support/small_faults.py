@@ -37,7 +37,7 @@ from alexnet.index.layouts import read_index
 from alexnet.model.alexnet import AlexNet
 from alexnet.model.weights import load_model, save_model
 from alexnet.moments.pca import save_moments
-from alexnet.moments.sums import sums_of
+from alexnet.moments.sums import sum_images
 from alexnet.resize import jobs as jobs_module
 from alexnet.resize import shard_writer
 from alexnet.runtime.files import replaced, take_place
@@ -116,26 +116,25 @@ def raw_images(folder: Path) -> None:
 
 def jobs_of(folder: Path, first: int = 0) -> list[jobs_module.Job]:
     rows = load_index(folder / "index").splits["train"]
-    jobs = jobs_module.shard_jobs(
-        folder / "work", rows, records=3, index=folder / "index", root=folder / "photos",
-        split="train", resample="bicubic", pixels="raw", apply_exif=True, on_error="skip",
-    )  # fmt: skip
+    source = jobs_module.Source(folder / "index", folder / "photos", "train")
+    options = jobs_module.ResizeOptions("bicubic", "raw", apply_exif=True, on_error="skip")
+    jobs = jobs_module.plan_jobs(folder / "work", rows, source, options, records=3)
     return jobs[first:]
 
 
 def resize(folder: Path, jobs: slice = slice(None)) -> None:
-    jobs_module.resize(Here(), jobs_of(folder)[jobs], lambda n: None)
+    jobs_module.run_jobs(Here(), jobs_of(folder)[jobs], lambda n: None)
 
 
 def join(folder: Path) -> None:
     rows = load_index(folder / "index").splits["train"]
-    jobs_module.join(folder / "work/shards/train", rows, jobs_of(folder))
+    jobs_module.join_shards(folder / "work/shards/train", rows, jobs_of(folder))
 
 
 def shards_done(folder: Path) -> str:
     """What the next run takes for done, and what it makes of it."""
     later = Here(works=False)
-    jobs_module.resize(later, jobs_of(folder), lambda n: None)
+    jobs_module.run_jobs(later, jobs_of(folder), lambda n: None)
     if later.asked:
         done = [folder / "work/shards/train/00000.lmdb", folder / "work/train-00000.json"]
         return f"{later.asked} to do; {[digest(path.read_bytes()) for path in done]}"
@@ -175,7 +174,7 @@ def pixels_of(folder: Path) -> str:
 
 def write_moments(seed: int) -> Callable[[Path], None]:
     images = np.random.default_rng(seed).integers(0, 256, (2, 256, 256, 3), np.uint8)
-    sums = sums_of(images)
+    sums = sum_images(images)
 
     def write(folder: Path) -> None:
         with replaced(folder / "moments") as new:

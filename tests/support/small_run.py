@@ -18,7 +18,7 @@ from alexnet.model import weights
 from alexnet.model.alexnet import AlexNet, initialise
 from alexnet.model.layer_shapes import LAYERS
 from alexnet.moments.pca import save_moments
-from alexnet.moments.sums import sums_of
+from alexnet.moments.sums import sum_images
 from alexnet.runtime.errors import InputError
 from alexnet.train import checkpoint
 from alexnet.train.checkpoint import Position
@@ -54,7 +54,7 @@ def write_run(root: Path, seed: int) -> None:
         images = coarse.repeat(32, axis=1).repeat(32, axis=2) if pixels == "jpeg" else None
         if images is None:
             images = random_images(count, seed)
-            whole = sums_of(images)
+            whole = sum_images(images)
         write_split(data / "shards" / split, images, labels.tolist(), RECORDS, pixels)
     for name in {*OUTPUTS} - {"shards"}:
         (data / name).mkdir()

@@ -10,7 +10,7 @@ from alexnet.dataset.shards import Shards
 from alexnet.model.alexnet import AlexNet, initialise
 from alexnet.model.layer_shapes import LAYERS
 from alexnet.moments.pca import save_moments
-from alexnet.moments.sums import sums_of
+from alexnet.moments.sums import sum_images
 from alexnet.train.loop import train
 from alexnet.train.optimizer import Plateau
 from images import Images
@@ -26,7 +26,7 @@ MESSAGE = (
 
 @pytest.fixture
 def moments(images: Images, tmp_path: Path) -> Moments:
-    save_moments(tmp_path, sums_of(images))
+    save_moments(tmp_path, sum_images(images))
     return load_moments(tmp_path)
 
 

@@ -16,7 +16,7 @@ from alexnet.model import weights
 from alexnet.model.alexnet import AlexNet, initialise
 from alexnet.model.layer_shapes import LAYERS
 from alexnet.moments.pca import save_moments
-from alexnet.moments.sums import sums_of
+from alexnet.moments.sums import sum_images
 from alexnet.runtime.errors import InputError
 from alexnet.runtime.threads import core_count, find_libgomp, hold_threads
 from alexnet.train import loop
@@ -37,7 +37,7 @@ def small_net(width_divisor: int = 16, dropout: float = 0.5) -> AlexNet:
 @pytest.fixture(scope="module")
 def moments(images: Images, tmp_path_factory: pytest.TempPathFactory) -> Moments:
     folder = tmp_path_factory.mktemp("moments")
-    save_moments(folder, sums_of(images))
+    save_moments(folder, sum_images(images))
     return load_moments(folder)
 
 
@@ -73,7 +73,7 @@ def test_it_learns_twenty_images_by_heart(tmp_path: Path) -> None:
     coarse = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 3), np.uint8)
     patches = coarse.repeat(32, axis=1).repeat(32, axis=2)
     shards = write_split(tmp_path / "patches", patches, [n % 5 for n in range(20)], records=20)
-    save_moments(tmp_path, sums_of(patches))
+    save_moments(tmp_path, sum_images(patches))
     still = replace(
         RECIPE,
         lr=0.003,

@@ -14,7 +14,7 @@ from alexnet.input.epoch import AugmentSettings
 from alexnet.model.alexnet import AlexNet, initialise
 from alexnet.model.layer_shapes import LAYERS
 from alexnet.moments.pca import save_moments
-from alexnet.moments.sums import sums_of
+from alexnet.moments.sums import sum_images
 from alexnet.runtime.errors import InputError
 from alexnet.train import loop
 from alexnet.train.inputs import Feed, inputs, plan_epoch
@@ -33,7 +33,7 @@ def preset_recipe(name: str, crop: int = 224) -> Recipe:
 @pytest.fixture(scope="module")
 def moments(images: Images, tmp_path_factory: pytest.TempPathFactory) -> Moments:
     folder = tmp_path_factory.mktemp("moments")
-    save_moments(folder, sums_of(images))
+    save_moments(folder, sum_images(images))
     return load_moments(folder)
 
 

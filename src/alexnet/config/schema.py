@@ -33,7 +33,7 @@ class Drawn:
 
 @dataclass
 class Dataset:
-    layout: Layout = MISSING  # auto: found by looking; layouts.DESCRIPTIONS says what each is
+    layout: Layout = MISSING  # auto: recognised by file names; index/layouts.LAYOUTS describes each
     root: str = MISSING  # relative to the main checkout; IMAGENET_ROOT goes before it
     seed: int = MISSING  # of the drawing, the held-out part and the one global shuffle
     held_out: float | None = MISSING  # of each class, for val where there is none; at least 1 image

@@ -42,7 +42,7 @@ def load_moments(folder: Path) -> Moments:
 
 
 def _checked(colour: dict[str, Any]) -> dict[str, Any]:
-    """`colour`, as `colour_moments` tells it. Raises ValueError or KeyError where it is not."""
+    """`colour`, as the stage computes it. Raises ValueError or KeyError where it is not."""
     for name, shape in (SHAPES | AT_LEAST_0).items():
         values = np.array(colour[name])  # of lists of unequal lengths numpy makes none itself
         if values.shape != shape or values.dtype != np.float64 or not np.isfinite(values).all():
