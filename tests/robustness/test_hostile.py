@@ -332,7 +332,7 @@ LONG = header("x", tarfile.GNUTYPE_LONGNAME, 512) + b"n" * 512
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        (header("a", b"0", 1 << 60), "cut short"),
+        (header("a", b"0", 1 << 60), "truncated"),
         (header("x", tarfile.GNUTYPE_LONGNAME, 1 << 40), "an extended header has"),
         (header("x", tarfile.GNUTYPE_LONGNAME, MAX_EXTENDED_BYTES + 1), "an extended header has"),
         (header("x", tarfile.XHDTYPE, 1 << 60), "an extended header has"),

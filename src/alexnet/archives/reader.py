@@ -16,7 +16,7 @@ PPM_HEADER = b"P6\n32 32\n255\n"  # turns the pixels of a CIFAR-10 record into a
 
 
 def check_unchanged(root: Path, archives: Archives) -> None:
-    """Raise InputError if an archive is missing or its size has changed since it was indexed."""
+    """Raise InputError if an archive is missing or has changed its size."""
     for path, size in archives:
         found = _size(root / path)
         if found != size:
@@ -25,9 +25,10 @@ def check_unchanged(root: Path, archives: Archives) -> None:
 
 
 def read_image(root: Path, archives: Archives, row: Any) -> bytes:
-    """Return the bytes of the image file of an index row; a CIFAR-10 record becomes a PPM.
+    """Return the image file of an index row.
 
-    Raises InputError if the row does not lie inside its archive, or names no archive or file.
+    A CIFAR-10 record is returned as a PPM. Raises InputError if the archive does not contain the
+    row, or is not listed in `archives`.
     """
     path = locate_file(root, archives, row)
     start, size = int(row["offset"]), int(row["size"])
@@ -46,7 +47,7 @@ def read_image(root: Path, archives: Archives, row: Any) -> bytes:
 
 
 def locate_file(root: Path, archives: Archives, row: Any) -> Path:
-    """Return the file that holds the image: the archive, or the image's own file in a folder."""
+    """Return the file that holds the image: the archive or its own."""
     if not 0 <= row["archive"] < len(archives):
         what = f"data/index: {_name(row)} is in archive {row['archive']}, of {len(archives)}"
         raise InputError(what, REINDEX)
@@ -55,9 +56,9 @@ def locate_file(root: Path, archives: Archives, row: Any) -> Path:
 
 
 def list_folder(folder: Path) -> dict[str, int]:
-    """Return the size of each file in `folder` by name, sorted; hidden files are skipped.
+    """Return the size of each file in `folder` by name, sorted.
 
-    Raises InputError if the folder contains anything but files.
+    Hidden files are skipped. Raises InputError if the folder contains anything but files.
     """
     sizes = {}
     with os.scandir(folder) as entries:
@@ -76,7 +77,7 @@ def _name(row: Any) -> str:
 
 
 def _size(path: Path) -> int | None:
-    """Return the size of a file, or of all files in a folder; None if `path` does not exist."""
+    """Return the size of a file or folder, or None if missing."""
     try:
         return sum(list_folder(path).values()) if path.is_dir() else path.stat().st_size
     except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a null byte in it

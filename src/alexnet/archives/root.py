@@ -12,8 +12,8 @@ from alexnet.runtime.scratch import fingerprint, locked
 def open_raw(root: str, seed: int, drawn: Mapping[str, int] | None) -> Path:
     """Return the folder of the raw data set.
 
-    With `drawn`, the miniature's class and image counts, the miniature is drawn first if it does
-    not exist; without, the data set must exist (InputError as from `raw_folder`).
+    `drawn`: the numbers of classes and images of a miniature, which is drawn if it does not exist;
+    None for any other data set. Raises InputError as `raw_folder`.
     """
     return raw_folder(root) if drawn is None else _draw_once(root, seed, drawn)
 
@@ -21,7 +21,7 @@ def open_raw(root: str, seed: int, drawn: Mapping[str, int] | None) -> Path:
 def drawn_folder(root: str, seed: int, counts: Mapping[str, int]) -> Path:
     """Return the miniature's folder, drawn or not.
 
-    A hash of the counts, the seed and the drawing code ends its name, so that versions coexist.
+    Its name ends with a hash of seed, counts and drawing code, so that versions can coexist.
     """
     modules = (devkit, render, classes, generate, geometry, *classes.KINDS)
     sources = (Path(str(module.__file__)) for module in modules)

@@ -35,12 +35,12 @@ class _Member(tarfile.TarInfo):
 
 
 def list_tar(path: Path, start: int = 0, size: int | None = None) -> list[File]:
-    """Return base name, offset in `path` and size of each regular file in a tar.
+    """Return base name, offset and size of each file in a tar.
 
-    The tar is the file `path`, or the `size` bytes at `start` in it if it is nested in another tar.
-    Links, devices, folders and hidden files are skipped. Of members with the same path the last
-    counts, as when unpacking. Names are never used as paths. Raises InputError if the tar is
-    damaged or truncated.
+    Offsets are relative to the start of the file `path`. The tar is the file `path`, or the `size`
+    bytes at `start` in it if it is nested in another tar. Links, devices, folders and hidden files
+    are skipped. Of members with the same path the last counts, as when unpacking. Names are never
+    used as paths. Raises InputError if the tar is damaged or truncated.
     """
     found: dict[str, File] = {}  # of this tar only: at most 150,000 at a time
     end = path.stat().st_size if size is None else start + size
@@ -57,9 +57,10 @@ def list_tar(path: Path, start: int = 0, size: int | None = None) -> list[File]:
 def iterate_members(
     file: BinaryIO, path: Path, end: int, *, nested: bool = False
 ) -> Iterator[tarfile.TarInfo]:
-    """Yield the members of the tar that starts at the position of `file` and ends at `end`.
+    """Yield the members of the tar at the current position of `file`.
 
-    `path` is only used in messages. Raises InputError if the tar is damaged or truncated.
+    `end` is where the tar ends, in bytes from the start of the file. `path` is only used in
+    messages. Raises InputError if the tar is damaged or truncated.
     """
     last = file.tell()
     try:
@@ -81,7 +82,7 @@ def iterate_members(
 
 
 def _check_end(file: BinaryIO, path: Path, offset: int, end: int, nested: bool) -> None:
-    """Raise InputError unless the tar ends at `offset` with a block of zeros.
+    """Raise InputError unless a block of zeros ends the tar at `offset`.
 
     tarfile stops without an error at a damaged header and at the end of a truncated file. A nested
     tar may lack the block: the outer tar says how long it is.

@@ -23,9 +23,10 @@ Pixels = npt.NDArray[np.uint8]
 
 
 def read_cifar10(root: Path, seed: int) -> Index:
-    """Index every record by the offset and size of its pixels; test_batch.bin is val.
+    """Index every record by the offset and size of its pixels.
 
-    Raises InputError as `read_records`, or if batches.meta.txt does not name 10 classes.
+    test_batch.bin is val. Raises InputError as `read_records`, or if batches.meta.txt does not name
+    10 classes.
     """
     folder = _folder(root)
     names = [*TRAIN, VAL]
@@ -42,18 +43,19 @@ def read_cifar10(root: Path, seed: int) -> Index:
 
 
 def read_pixels(root: Path, names: Iterable[str]) -> tuple[Pixels, Pixels]:
-    """Return all images of the files `names`, (N, 3, 32, 32) uint8, and their labels, (N,) uint8.
+    """Return all images and labels of the files `names`.
 
-    Raises InputError as `read_records`.
+    Shapes (N, 3, 32, 32) and (N,), both uint8. Raises InputError as `read_records`.
     """
     records = np.concatenate([read_records(_folder(root) / name) for name in names])
     return records[:, 1:].reshape(-1, 3, 32, 32), records[:, 0]
 
 
 def read_records(path: Path) -> Pixels:
-    """Return the records of one file, (10000, 3073) uint8: the label, then the pixels.
+    """Return the records of one file, (10000, 3073) uint8.
 
-    Raises InputError if the file is missing, has another size, or has a label above 9.
+    The first byte of each is the label, the others are its pixels. Raises InputError if the file is
+    missing, has another size, or has a label above 9.
     """
     size, expected = path.stat().st_size if path.is_file() else None, RECORDS * (1 + PIXEL_BYTES)
     if size != expected:

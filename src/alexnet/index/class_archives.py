@@ -15,7 +15,7 @@ from alexnet.archives.reader import Archives, list_folder
 from alexnet.archives.tar import list_tar
 from alexnet.dataset.index import ROW, File, Rows, rows_of
 from alexnet.index.completeness import abridge
-from alexnet.index.synsets import WORDS
+from alexnet.index.synsets import WORDS_FILES
 from alexnet.runtime.errors import InputError
 from alexnet.runtime.progress import track
 
@@ -36,9 +36,10 @@ class ClassArchive(NamedTuple):
 
 
 def find_class_archives(root: Path, path: str) -> list[ClassArchive]:
-    """Return one archive for each class in a tar of tars, a folder of tars or of folders.
+    """Return the archive of each class.
 
-    Raises InputError if the folder is empty or contains anything else.
+    `path`: a tar of tars, a folder of tars or a folder of folders, relative to `root`. Raises
+    InputError if the folder is empty or contains anything else.
     """
     if (root / path).is_dir():
         return _find_in_folder(root, path)
@@ -50,7 +51,7 @@ def find_class_archives(root: Path, path: str) -> list[ClassArchive]:
 
 def _find_in_folder(root: Path, path: str) -> list[ClassArchive]:
     shown = [entry for entry in sorted((root / path).iterdir()) if not entry.name.startswith(".")]
-    entries = [entry for entry in shown if entry.name not in WORDS]
+    entries = [entry for entry in shown if entry.name not in WORDS_FILES]
     if not entries:
         raise InputError(f"{root / path} contains no class folders", ARRANGE)
     are_tars = _is_tar(entries[0])
@@ -74,9 +75,10 @@ def index_classes(
     archives: Archives,
     split: str,
 ) -> Rows:
-    """Return the rows of all `classes` in label order; append new tars and folders to `archives`.
+    """Return the rows of all `classes` in label order.
 
-    Raises InputError for an unknown class, and in train for a class without images.
+    Appends new tars and folders to `archives`. Raises InputError for an unknown class, and in train
+    for a class without images.
     """
     for archive in classes:
         if archive.name not in label_of:
@@ -96,7 +98,10 @@ def index_classes(
 
 
 def index_flat(root: Path, path: str, archives: Archives) -> Rows:
-    """Return the rows of a flat tar or folder by name, with label −1; append it to `archives`."""
+    """Return the rows of a flat tar or folder, sorted by name.
+
+    Their labels are −1. Appends the tar or folder to `archives`.
+    """
     return _index(root, ClassArchive("", path), -1, archives)
 
 

@@ -18,7 +18,7 @@ SHOWN = 3  # names in a message
 def check_counts(
     where: Path, rows: Rows, synsets: Sequence[Synset], expected: Sequence[int]
 ) -> None:
-    """Raise InputError if any class has not its `expected` number of images."""
+    """Raise InputError if a class lacks its `expected` number of images."""
     found = np.bincount(rows["label"], minlength=len(expected))
     wrong = [
         f"{synset.wnid} {count:,} of {wanted:,}"
@@ -27,13 +27,14 @@ def check_counts(
     ]
     if wrong:
         images = f"{len(rows):,} of {sum(expected):,} images"
-        raise InputError(f"{where} has {images}; incomplete classes: {abridge(wrong)}", RESTORE)
+        raise InputError(f"{where} has {images}; wrong counts: {abridge(wrong)}", RESTORE)
 
 
 def check_totals(where: Path, synsets: Sequence[Synset], train: int, val: int | None) -> None:
-    """Raise InputError if a set with the classes of ILSVRC-2012 lacks some of its images.
+    """Raise InputError if ILSVRC-2012's classes come without all of its images.
 
-    `train`, `val`: numbers of images; `val` is None if the set has no val of its own.
+    `train`, `val`: numbers of images; `val` is None if the set has no val of its own. Sets with
+    other classes pass.
     """
     if not is_ilsvrc2012(synset.wnid for synset in synsets):
         return
@@ -44,9 +45,10 @@ def check_totals(where: Path, synsets: Sequence[Synset], train: int, val: int | 
 
 
 def label_by_stem(where: Path, rows: Rows, labels: Mapping[bytes, int]) -> Rows:
-    """Return a copy of `rows` labelled by file name without suffix: n01_2 for n01_2.JPEG.
+    """Return a copy of `rows` with the labels of their file stems.
 
-    Raises InputError unless each key of `labels` has exactly one image, and each image a label.
+    The stem of n01_2.JPEG is n01_2. Raises InputError unless each key of `labels` has exactly one
+    image, and each image a label.
     """
     stems = [name.rpartition(b".")[0] for name in rows["name"].tolist()]
     unknown = [name for name, stem in zip(rows["name"], stems, strict=True) if stem not in labels]

@@ -20,7 +20,11 @@ READ_ERRORS = (OSError, EOFError, zlib.error, ValueError, OverflowError)
 
 
 class Devkit(NamedTuple):
-    """Classes in label order, label of each val image by number, train images of each class."""
+    """Contents of a devkit.
+
+    Classes in label order, labels of the val images in order of their numbers, and number of
+    training images of each class.
+    """
 
     synsets: list[Synset]
     val_labels: list[int]
@@ -53,9 +57,10 @@ def read_devkit(path: Path, year: int = 2012) -> Devkit:
 
 
 def read_ground_truth(path: Path, name: str, classes: int) -> list[int]:
-    """Return the label, 0 to `classes` − 1, of each image in file `name` of a devkit, in order.
+    """Return the label of each image listed in file `name`, in order.
 
-    Raises InputError if the file is missing or damaged, or contains an id outside 1–`classes`.
+    Labels are 0 to `classes` − 1, the file's ids minus 1. `path`: as in `read_devkit`. Raises
+    InputError if the file is missing or damaged, or contains an id outside 1–`classes`.
     """
     try:
         ids = [int(line) for line in _read_file(path, name).split()]
@@ -83,7 +88,7 @@ def _text(row: Mapping[str, Value], field: str) -> str:
 
 
 def _read_file(path: Path, name: str) -> bytes:
-    """Return file `name` of the devkit's tar.gz, or of the folder `path`, directly or in data/."""
+    """Return file `name` of the devkit `path`, a tar.gz or a folder."""
     if path.is_dir():
         inside = path / "data" / name
         with (inside if inside.exists() else path / name).open("rb") as loose:

@@ -18,10 +18,10 @@ TAR_FOLDERS = ("", "fall11_whole", "winter21_whole")
 
 
 def read_folder(root: Path, seed: int, fraction: float) -> Index:
-    """Index train/, val/ and perhaps test/ with class folders in each, or class folders alone.
+    """Index class folders, alone or in train/, val/ and perhaps test/.
 
-    In the latter case `fraction` of each class is held out for val. Raises InputError if train/ or
-    val/ is missing, empty or contains anything else, or val/ has a class that train/ lacks.
+    If they are alone, `fraction` of each class is held out for val. Raises InputError if train/ or
+    val/ is missing, empty or contains anything else, or if val/ has a class that train/ lacks.
     """
     if not (root / "train").exists() and not (root / "val").exists():
         return _index_and_hold_out(root, find_class_archives(root, ""), seed, fraction)
@@ -46,16 +46,16 @@ def read_folder(root: Path, seed: int, fraction: float) -> Index:
 
 
 def read_synset_tars(root: Path, seed: int, fraction: float) -> Index:
-    """Index one tar for each synset; `fraction` of each class is held out for val.
+    """Index ImageNet as one tar for each synset.
 
-    words.txt beside the tars describes the synsets. Raises InputError if there is no tar, or one is
-    damaged or empty.
+    `fraction` of each class is held out for val. words.txt beside the tars describes the synsets.
+    Raises InputError if there is no tar, or one is damaged or empty.
     """
     return _index_and_hold_out(root, _find_synset_tars(root), seed, fraction)
 
 
 def has_synset_tars(root: Path) -> bool:
-    """Return whether `root` has tars of synsets, or one tar of them all."""
+    """Return whether `root` contains tars of synsets, nested or not."""
     return any((root / name).is_file() for name in WHOLE_TARS) or any(
         _contains_synset_tar(root / folder) for folder in TAR_FOLDERS
     )
@@ -78,7 +78,10 @@ def _order(root: Path, classes: Iterable[ClassArchive]) -> list[Synset]:
 
 
 def _find_synset_tars(root: Path) -> list[ClassArchive]:
-    """Return the tars in one uncompressed tar, or those in a folder; other files are ignored."""
+    """Return the tars nested in one tar, or those in a folder.
+
+    Other files are ignored.
+    """
     whole = next((name for name in WHOLE_TARS if (root / name).is_file()), None)
     if whole:
         found = find_class_archives(root, whole)

@@ -41,44 +41,41 @@ class Annotations(NamedTuple):
 
 
 def read_archives(root: Path, seed: int) -> Index:
-    """Index ILSVRC-2012 as downloaded: a tar of tars, a flat tar and the devkit.
+    """Index ILSVRC-2012 as downloaded.
 
-    Raises InputError if any of the three is missing, damaged or incomplete.
+    Its files are a tar of tars for train, a flat tar for val, and the devkit. Raises InputError if
+    any of the three is missing, damaged or incomplete.
     """
     for name in (TRAIN_TAR, VAL_TAR, DEVKIT):
-        find_one_of(root, name)
+        require(root, name)
     return index_splits(root, TRAIN_TAR, VAL_TAR, _read_devkit(root / DEVKIT), seed)
 
 
 def read_extracted(root: Path, seed: int) -> Index:
-    """Index ILSVRC-2012 extracted in part or in whole; val is flat or has class folders.
+    """Index ILSVRC-2012 extracted in part or in whole.
 
-    Raises InputError as `read_archives`.
+    val is flat or has class folders. Raises InputError as `read_archives`.
     """
-    annotations = _read_devkit(root / find_one_of(root, *DEVKITS))
-    return index_splits(
-        root, find_one_of(root, *TRAINS), find_one_of(root, *VALS), annotations, seed
-    )
+    annotations = _read_devkit(root / require(root, *DEVKITS))
+    return index_splits(root, require(root, *TRAINS), require(root, *VALS), annotations, seed)
 
 
 def read_flat_val(root: Path, seed: int) -> Index:
-    """Index train and a flat val, with the devkit's two files or Caffe's two beside them.
+    """Index train and a flat val with the lists beside them.
 
-    Labels with Caffe's files are those of val.txt: the order of its synset file, which is
-    alphabetical. Raises InputError as `read_archives`.
+    The lists are the devkit's two files or Caffe's two. Caffe's labels follow its synset file,
+    which is in alphabetical order. Raises InputError as `read_archives`.
     """
     if (root / LOOSE[0]).is_file():
-        find_one_of(root, LOOSE[1])
+        require(root, LOOSE[1])
         annotations = _read_devkit(root)
     else:
-        synsets = root / find_one_of(root, *CAFFE_SYNSETS)
-        annotations = _read_caffe(synsets, root / find_one_of(root, CAFFE_VAL))
-    return index_splits(
-        root, find_one_of(root, *TRAINS), find_one_of(root, *VALS), annotations, seed
-    )
+        synsets = root / require(root, *CAFFE_SYNSETS)
+        annotations = _read_caffe(synsets, root / require(root, CAFFE_VAL))
+    return index_splits(root, require(root, *TRAINS), require(root, *VALS), annotations, seed)
 
 
-def find_one_of(root: Path, *names: str) -> str:
+def require(root: Path, *names: str) -> str:
     """Return the first of `names` that exists in `root`. Raises InputError if none does."""
     for name in names:
         if (root / name).exists():
@@ -91,7 +88,7 @@ def find_one_of(root: Path, *names: str) -> str:
 
 
 def is_flat(val: Path) -> bool:
-    """Return whether `val` is a tar, or a folder of images rather than of class folders or tars."""
+    """Return whether `val` is a tar, or a folder that contains images."""
     if not val.is_dir():
         return True
     shown = (entry for entry in val.iterdir() if not entry.name.startswith("."))
@@ -115,9 +112,10 @@ def index_train(
     counts: Sequence[int] | None,
     archives: Archives,
 ) -> Rows:
-    """Return the rows of the training set in label order; append its tars to `archives`.
+    """Return the rows of the training set in label order.
 
-    Raises InputError if a class has not its number of images in `counts`, or none at all.
+    Appends its tars or folders to `archives`. Raises InputError if a class does not have as many
+    images as `counts` says or, without `counts`, has none.
     """
     classes = find_class_archives(root, path)
     rows = index_classes(root, classes, map_labels(synsets), archives, "train")
@@ -128,14 +126,14 @@ def index_train(
 
 
 def number_labels(prefix: str, labels: Iterable[int]) -> dict[bytes, int]:
-    """Return label by file name without suffix: `prefix` and a number from 1, eight digits long."""
+    """Return the labels by file stem: `prefix` and a number from 00000001."""
     return {f"{prefix}{n:08d}".encode(): label for n, label in enumerate(labels, start=1)}
 
 
 def look_up_labels(path: Path, names: Iterable[str], label_of: Mapping[str, int]) -> list[int]:
-    """Return the label of each class in `names`, which were read from `path`.
+    """Return the label of each class in `names`.
 
-    Raises InputError for an unknown class.
+    Raises InputError for an unknown class; `path` is the file that contains it.
     """
     try:
         return [label_of[name] for name in names]
@@ -146,7 +144,10 @@ def look_up_labels(path: Path, names: Iterable[str], label_of: Mapping[str, int]
 
 
 def _index_val(root: Path, path: str, annotations: Annotations, archives: Archives) -> Rows:
-    """Return the rows of val by name; the ground truth must confirm class folders, if any."""
+    """Return the rows of val, sorted by name.
+
+    If val has class folders, they must agree with the ground truth.
+    """
     if is_flat(root / path):
         flat = index_flat(root, path, archives)
         return label_by_stem(root / path, flat, annotations.val_labels)

@@ -9,7 +9,7 @@ from alexnet.dataset.index import Index, Rows, shuffled
 from alexnet.index.class_archives import index_flat
 from alexnet.index.completeness import abridge, label_by_stem
 from alexnet.index.devkit import read_devkit, read_ground_truth
-from alexnet.index.ilsvrc import find_one_of, index_train, number_labels
+from alexnet.index.ilsvrc import index_train, number_labels, require
 from alexnet.runtime.errors import InputError
 
 TRAIN_TAR = "ILSVRC2010_images_train.tar"
@@ -25,7 +25,7 @@ def read_ilsvrc2010(root: Path, seed: int) -> Index:
     Raises InputError if anything is missing, damaged or incomplete.
     """
     for name in (TRAIN_TAR, *FLAT_TARS.values(), DEVKIT):
-        find_one_of(root, name)
+        require(root, name)
     synsets, val_labels, counts = read_devkit(root / DEVKIT, 2010)
     folder = root if (root / TEST_TRUTH).is_file() else root / DEVKIT
     labels = {"val": val_labels, "test": read_ground_truth(folder, TEST_TRUTH, len(synsets))}

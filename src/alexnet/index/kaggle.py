@@ -7,23 +7,24 @@ from pathlib import Path
 import numpy as np
 
 from alexnet.dataset.index import Index
-from alexnet.index.ilsvrc import Annotations, find_one_of, index_splits, look_up_labels
+from alexnet.index.ilsvrc import Annotations, index_splits, look_up_labels, require
 from alexnet.index.synsets import map_labels, order_classes, read_lines, read_words
 from alexnet.runtime.errors import InputError
 
 IMAGES = "ILSVRC/Data/CLS-LOC"
 TRAIN_LIST = "ILSVRC/ImageSets/CLS-LOC/train_cls.txt"
 VAL_SOLUTION = "LOC_val_solution.csv"
-WORDS = "LOC_synset_mapping.txt"
+MAPPING = "LOC_synset_mapping.txt"
 
 
 def read_kaggle(root: Path, seed: int) -> Index:
-    """Index Kaggle's tree, with labels in the devkit's order all the same.
+    """Index Kaggle's tree.
 
-    train_cls.txt lists all training images, LOC_train_solution.csv only those with boxes. Raises
-    InputError if anything is missing, damaged or incomplete.
+    Labels are in the devkit's order, which the package knows. train_cls.txt lists all training
+    images, LOC_train_solution.csv only those with boxes. Raises InputError if anything is missing,
+    damaged or incomplete.
     """
-    find_one_of(root, WORDS)
+    require(root, MAPPING)
     words = read_words(root)
     synsets = order_classes(words, words)
     label_of = map_labels(synsets)
@@ -33,12 +34,12 @@ def read_kaggle(root: Path, seed: int) -> Index:
         wnids = (line.partition("/")[0] for line in read_lines(root / TRAIN_LIST))
         labels = look_up_labels(root / TRAIN_LIST, wnids, label_of)
         counts = np.bincount(labels, minlength=len(synsets)).tolist()
-    train, val = (find_one_of(root, f"{IMAGES}/{split}") for split in ("train", "val"))
+    train, val = (require(root, f"{IMAGES}/{split}") for split in ("train", "val"))
     return index_splits(root, train, val, Annotations(synsets, val_labels, counts), seed)
 
 
 def _read_solutions(path: Path, label_of: Mapping[str, int]) -> dict[bytes, int]:
-    """Return label by ImageId; the wnid is the first word of PredictionString."""
+    """Return the label of each ImageId: PredictionString begins with a wnid."""
     lines = read_lines(path)
     try:
         rows = list(csv.DictReader(lines))

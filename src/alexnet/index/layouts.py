@@ -11,14 +11,15 @@ from alexnet.dataset.index import Index
 from alexnet.index import cifar10, ilsvrc, ilsvrc2010, kaggle
 from alexnet.index.completeness import abridge
 from alexnet.index.folders import has_synset_tars, read_folder, read_synset_tars
-from alexnet.index.synsets import WORDS
+from alexnet.index.synsets import WORDS_FILES
 from alexnet.runtime.errors import InputError
 
 
 class Layout(NamedTuple):
-    """A layout of raw data: `read(root, seed)`, or `read(root, seed, fraction)` if it has no val.
+    """A layout of raw data and the function that indexes it.
 
-    `holds_out`: whether `read` takes the fraction of each class to hold out for val.
+    Called as `read(root, seed)` or, if `holds_out`, as `read(root, seed, fraction)` with the
+    fraction of each class to hold out for val.
     """
 
     description: str
@@ -49,9 +50,10 @@ FIX = (
 
 
 def find_layout(root: Path) -> str:
-    """Return the name of the layout of `root`, a key of LAYOUTS; only names are read, no file.
+    """Return the layout of `root`, a key of LAYOUTS.
 
-    Raises InputError, saying what `root` contains and what is missing, if no layout fits.
+    Only names are read, no file. Raises InputError, with what `root` contains and what is missing,
+    if no layout fits.
     """
     shown = sorted(entry for entry in root.iterdir() if not entry.name.startswith("."))
     names = {entry.name for entry in shown}
@@ -71,8 +73,8 @@ def read_index(root: Path, layout: str, seed: int, held_out: float | None) -> In
     class that becomes val; it is ignored if the data set has a val of its own. Raises InputError if
     files are damaged, missing or too many.
     """
-    read = LAYOUTS[find_layout(root) if layout == "auto" else layout]
-    return read.read(root, seed, held_out or 0) if read.holds_out else read.read(root, seed)
+    _, read, holds_out = LAYOUTS[find_layout(root) if layout == "auto" else layout]
+    return read(root, seed, held_out or 0) if holds_out else read(root, seed)
 
 
 def describe_label_order(index: Index) -> str:
@@ -117,8 +119,11 @@ def _find_other(root: Path, shown: Sequence[Path]) -> str | None:
 
 
 def _are_class_folders(shown: Sequence[Path]) -> bool:
-    """Return whether `shown` are folders with at least one image; files with words may be there."""
-    classes = [entry for entry in shown if entry.name not in WORDS]
+    """Return whether `shown` are class folders with at least one file.
+
+    Files that describe the classes may be among them.
+    """
+    classes = [entry for entry in shown if entry.name not in WORDS_FILES]
     fits = all(entry.is_dir() and not entry.name.startswith("ILSVRC") for entry in classes)
     return fits and any(path.is_file() for folder in classes for path in folder.iterdir())
 

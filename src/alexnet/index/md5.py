@@ -26,7 +26,7 @@ class Md5(NamedTuple):
 
 
 def check_md5(root: Path) -> Iterator[Md5]:
-    """Yield the checksums of each archive in `root` that has a published one; show progress."""
+    """Yield the checksums of each archive in `root` with a published one."""
     for name, published in PUBLISHED.items():
         path = root / name
         if not path.is_file():

@@ -9,14 +9,18 @@ from alexnet.dataset.index import Synset
 from alexnet.runtime.errors import InputError
 
 WNIDS = Path(__file__).with_name("ilsvrc2012_wnids.txt")
-WORDS = ("LOC_synset_mapping.txt", "synset_words.txt", "words.txt")  # Kaggle's, Caffe's, WordNet's
+WORDS_FILES = (
+    "LOC_synset_mapping.txt",
+    "synset_words.txt",
+    "words.txt",
+)  # Kaggle's, Caffe's, WordNet's
 
 
 @cache
 def ilsvrc2012_wnids() -> list[str]:
-    """Return the thousand wnids of ILSVRC-2012 in label order, which is not alphabetical.
+    """Return the thousand wnids of ILSVRC-2012 in label order.
 
-    The wnid at position n has ILSVRC2012_ID n + 1.
+    The order is not alphabetical. The wnid at position n has ILSVRC2012_ID n + 1.
     """
     return WNIDS.read_text("ascii").split()
 
@@ -27,14 +31,14 @@ def is_ilsvrc2012(wnids: Iterable[str]) -> bool:
 
 
 def is_synset_tar(name: str) -> bool:
-    """Return whether `name` is what ImageNet calls the tar of one synset: n########.tar."""
+    """Return whether `name` is that of a synset's tar, n########.tar."""
     return re.fullmatch(r"n\d{8}\.tar", name) is not None
 
 
 def order_classes(names: Iterable[str], words: Mapping[str, str]) -> list[Synset]:
-    """Return the classes in label order, for a data set without a devkit.
+    """Return the classes in label order; the data set has no devkit.
 
-    That is the devkit's order if they are the thousand of ILSVRC-2012, and sorted order otherwise.
+    It is the devkit's order if they are the thousand of ILSVRC-2012, and sorted order otherwise.
     """
     names = set(names)
     if is_ilsvrc2012(names):
@@ -49,8 +53,8 @@ def map_labels(synsets: Iterable[Synset]) -> dict[str, int]:
 
 
 def read_words(root: Path) -> dict[str, str]:
-    """Return words by wnid from the first of the files WORDS in `root`; empty if there is none."""
-    path = next((root / name for name in WORDS if (root / name).is_file()), None)
+    """Return words by wnid from whichever of WORDS_FILES is in `root`."""
+    path = next((root / name for name in WORDS_FILES if (root / name).is_file()), None)
     return dict(read_word_pairs(path)) if path else {}
 
 
@@ -61,7 +65,7 @@ def read_word_pairs(path: Path) -> list[tuple[str, str]]:
 
 
 def read_lines(path: Path) -> list[str]:
-    """Return the lines that are not blank. Raises InputError if there is no file or no UTF-8."""
+    """Return the lines that are not blank. Raises InputError if missing or not UTF-8."""
     try:
         return [line for line in path.read_text("utf-8").splitlines() if line.strip()]
     except FileNotFoundError:

@@ -20,12 +20,12 @@ IMAGENET_AXES = np.array([[0.564, 0.576, 0.592], [0.713, 0.024, -0.701], [0.418,
 
 
 def compute_mean_image(sums: Sums) -> npt.NDArray[np.float32]:
-    """Return each pixel's mean over the training set, (256, 256, 3) float32 RGB, 0–255."""
+    """Return the mean image, (256, 256, 3) float32 RGB, 0–255."""
     return (sums.pixels / sums.count).astype(np.float32)
 
 
 def compute_colour_moments(sums: Sums) -> dict[str, Any]:
-    """Return channel means, covariance and eigenpairs of all RGB values, ready for JSON.
+    """Return channel means, covariance and eigenpairs of all RGB pixels, for JSON.
 
     The covariance is about the channel means and divided by the number of pixels. Eigenvalues
     descend; eigenvector i is row i, with the sign that makes its sum positive.

@@ -24,9 +24,11 @@ Table = npt.NDArray[np.integer[Any]]
 
 @dataclass(frozen=True)
 class Sums:
-    """Sums over `count` images: pixel values, (256, 256, 3); RGB products, (3, 3); both uint64.
+    """Sums over `count` images.
 
-    Both fit in 64 bits up to 14 M images: 255² · 256² · 14·10⁶ < 2⁶⁴.
+    `pixels`: sums of pixel values, (256, 256, 3) uint64. `products`: sums over all pixels of the
+    product of two channels, (3, 3) uint64. Both fit in 64 bits up to 14 M images:
+    255² · 256² · 14·10⁶ < 2⁶⁴.
     """
 
     count: int
@@ -53,9 +55,10 @@ def sum_shard(folder: Path, n: int) -> Sums:
 
 
 def sum_images(images: Iterable[Pixels], use_torch: bool = False) -> Sums:
-    """Return the sums over images, (256, 256, 3) uint8 each, added in blocks of small integers.
+    """Return the sums over `images`, (256, 256, 3) uint8 each.
 
-    `use_torch`: half the time an image, after an import of seconds, for the same bits.
+    Blocks of images are first added up in small integers, which is fast. `use_torch` gives the same
+    bits in half the time an image, after an import that takes seconds.
     """
     multiply = _multiply_int8 if use_torch and int8_is_exact() else _multiply_float32
     sums, count = ZERO, 0
@@ -71,10 +74,10 @@ def sum_images(images: Iterable[Pixels], use_torch: bool = False) -> Sums:
 
 
 def _multiply_int8(image: Pixels) -> Table:
-    """Return the products of shifted pixel values, summed over rows of 16 pixels: (48, 48) int32.
+    """Return the summed products of shifted pixels, (48, 48) int32.
 
-    48 values fill the processor's int8 units. The sum of 4,096 products of at most 2¹⁴ stays below
-    2³¹.
+    A row of the factors holds 16 pixels: its 48 values fill the processor's int8 units. The sum of
+    4,096 products of at most 2¹⁴ stays below 2³¹.
     """
     import torch
 
@@ -85,7 +88,10 @@ def _multiply_int8(image: Pixels) -> Table:
 
 
 def _multiply_float32(image: Pixels) -> Table:
-    """Return the same for rows of 4 pixels, (12, 12) int64: float32 is exact up to 2²⁴."""
+    """Return the same for rows of 4 pixels, (12, 12) int64.
+
+    float32 is exact up to 2²⁴.
+    """
     rows = (image.astype(np.float32) - np.float32(SHIFT)).reshape(-1, FLOAT32_ROWS, 12)
     products: Table = (rows.transpose(0, 2, 1) @ rows).astype(np.int64).sum(axis=0)
     return products
@@ -93,9 +99,10 @@ def _multiply_float32(image: Pixels) -> Table:
 
 @cache
 def int8_is_exact() -> bool:
-    """Return whether this processor multiplies int8 exactly; without VNNI it saturates silently.
+    """Return whether this processor multiplies int8 exactly.
 
-    Compared with products in float64, on random values of the whole range and on extremes only.
+    Without VNNI it saturates silently. Products are compared with those in float64, for random
+    values of the whole range and for the two extremes.
     """
     random = np.random.default_rng(0)
     shape = 4096, 48
@@ -115,11 +122,13 @@ def _int8_matches_float64(rows: npt.NDArray[np.int8]) -> bool:
 
 
 def _combine(count: int, block_sum: npt.NDArray[np.uint16], shifted: Table) -> Sums:
-    """Return the sums of a block from its sum and its `shifted` products.
+    """Return a block's sums, given its pixel sum and `shifted` products.
 
     For each pixel Σ(x − s)(y − s) = Σxy − s(Σx + Σy) + s² with s = SHIFT, which gives Σxy.
     """
-    pixels = len(shifted) // 3  # in a row of the table: its diagonal 3×3 blocks are RGB products
+    pixels = (
+        len(shifted) // 3
+    )  # in a row; the 3×3 blocks on the diagonal are products within a pixel
     products = np.einsum("aiaj->ij", shifted.reshape(pixels, 3, pixels, 3)).astype(np.int64)
     totals = block_sum.reshape(-1, 3).sum(axis=0, dtype=np.int64)
     products += SHIFT * (totals[:, None] + totals) - SHIFT**2 * count * SIDE**2

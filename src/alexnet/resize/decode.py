@@ -23,13 +23,13 @@ SUFFIXES = {  # of the formats that are decoded
     "TIFF": (".tiff", ".tif"),
     "PPM": (".ppm", ".pgm"),
 }
-GZIP, JPEG = b"\x1f\x8b", b"\xff\xd8\xff"  # the first bytes of a file
+GZIP_MAGIC, JPEG_MAGIC = b"\x1f\x8b", b"\xff\xd8\xff"  # the first bytes of a file
 APP1, SOS = b"\xff\xe1", b"\xff\xda"  # JPEG markers: EXIF, and start of scan
 MAX_PIXELS_JPEG = 89_478_485  # Pillow's limit for a decompression bomb
 MAX_PIXELS = MAX_PIXELS_JPEG // 3  # other formats take more bytes a pixel on the way to RGB
 MAX_FILE_BYTES = 256 << 20  # of one file, unzipped
 ORIENTATION = 0x0112  # EXIF tag
-TURBO_COLOURS = {"RGB": "RGB", "L": "RGB", "CMYK": "CMYK"}  # mode of a JPEG: what to decode it to
+TURBO_COLOURS = {"RGB": "RGB", "L": "RGB", "CMYK": "CMYK"}  # what a JPEG of a mode is decoded to
 # libjpeg's warnings about lost pixels; its other warnings concern what surrounds the pixels
 LOST = r"premature end of data|bad (Huffman|arithmetic) code|found marker|progression|0xd[0-7]"
 PILLOW_ERRORS = (OSError, ValueError, SyntaxError, Image.DecompressionBombError, zlib.error)
@@ -46,10 +46,11 @@ class UnreadableImageError(Exception):
 def decode_image(
     data: bytes, *, apply_exif: bool, suffix: str = ".jpeg"
 ) -> tuple[Pixels, list[str]]:
-    """Decode a file to (height, width, 3) uint8 RGB; return also what was odd about it.
+    """Return the RGB pixels of an image file and its oddities.
 
-    `apply_exif`: turn the image as its EXIF orientation says. `suffix`: of the file's name; if it
-    does not fit the format, that is noted as odd. Raises UnreadableImageError.
+    Pixels are (height, width, 3) uint8. `apply_exif`: turn the image as its EXIF orientation says.
+    `suffix`: of the file's name; if it does not fit the format, that is noted as odd. Raises
+    UnreadableImageError.
     """
     odd: list[str] = []
     data = _unzip(data, odd)
@@ -65,7 +66,7 @@ def decode_image(
 
 
 def _unzip(data: bytes, odd: list[str]) -> bytes:
-    if not data.startswith(GZIP):
+    if not data.startswith(GZIP_MAGIC):
         return data
     odd.append("gzip-compressed, unzipped")
     try:
@@ -79,8 +80,8 @@ def _unzip(data: bytes, odd: list[str]) -> bytes:
 
 
 def _is_plain_jpeg(data: bytes, suffix: str) -> bool:
-    """Return whether this is a colour JPEG without EXIF, as nearly all of ImageNet's are."""
-    if not data.startswith(JPEG) or suffix.lower() not in SUFFIXES["JPEG"]:
+    """Return whether this is a colour JPEG without EXIF, as most are."""
+    if not data.startswith(JPEG_MAGIC) or suffix.lower() not in SUFFIXES["JPEG"]:
         return False
     at = 2
     while data[at : at + 1] == b"\xff" and data[at : at + 2] not in (APP1, SOS):
@@ -95,9 +96,10 @@ def _is_plain_jpeg(data: bytes, suffix: str) -> bool:
 
 
 def _decode_jpeg(data: bytes, colours: str, odd: list[str]) -> Pixels | None:
-    """Return a JPEG's pixels, or None if libjpeg warns and Pillow shall decide.
+    """Return a JPEG's pixels, or None if Pillow must decode it.
 
-    Pillow gets the same pixels from the same decoder, more slowly and without warnings of damage.
+    It must if libjpeg warns of anything but lost pixels. It gets the same pixels from the same
+    decoder, more slowly and without warnings of damage.
     """
     try:
         pixels: Pixels = simplejpeg.decode_jpeg(data, colours)
@@ -118,7 +120,7 @@ def _pillow_messages(data: bytes, odd: list[str]) -> Iterator[None]:
             yield
     except UnidentifiedImageError:  # its message contains a memory address
         jpeg = "a damaged JPEG, or one that is lossless or has more than 8 bits"
-        reason = jpeg if data.startswith(JPEG) else "not an image"
+        reason = jpeg if data.startswith(JPEG_MAGIC) else "not an image"
         raise UnreadableImageError(reason) from None
     except PILLOW_ERRORS as error:
         raise UnreadableImageError(str(error)) from None
@@ -156,8 +158,8 @@ def _read_orientation(image: Image.Image, apply_exif: bool, odd: list[str]) -> i
 
 
 def _turn_upright(pixels: Pixels, orientation: int) -> Pixels:
-    """Mirror and turn as the EXIF orientation says; 5 to 8 swap rows and columns."""
-    pixels = pixels.transpose(1, 0, 2) if orientation >= 5 else pixels
+    """Mirror and turn as the EXIF orientation, 1 to 8, says."""
+    pixels = pixels.transpose(1, 0, 2) if orientation >= 5 else pixels  # swap rows and columns
     pixels = pixels[:, ::-1] if orientation in (2, 3, 6, 7) else pixels
     return pixels[::-1] if orientation in (3, 4, 7, 8) else pixels
 

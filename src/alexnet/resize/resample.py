@@ -12,11 +12,12 @@ _thread = threading.local()
 
 
 def resize_and_crop(pixels: Pixels, side: int, resample: str) -> Pixels:
-    """Return the centre square of an image, resized to (side, side, 3) uint8.
+    """Return the centre square of an image, resized.
 
-    `pixels`: (height, width, 3) uint8. `resample`: "bicubic", antialiased, or "area": as in the
-    2012 code, when shrinking, the mean of the pixels whose centres lie inside the new pixel, and
-    bicubic when enlarging. Only pixels that matter for the square are resampled.
+    The result is (side, side, 3) uint8. `pixels`: (height, width, 3) uint8. `resample`: "bicubic",
+    antialiased, or "area": as in the 2012 code, when shrinking, the mean of the pixels whose
+    centres lie inside the new pixel, and bicubic when enlarging. Only pixels that affect the
+    square are resampled.
     """
     height, width, _ = pixels.shape
     short = min(height, width)
