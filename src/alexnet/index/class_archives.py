@@ -23,14 +23,10 @@ ARRANGE = "arrange the images as <split>/<class>/<image>"
 
 
 class ClassArchive(NamedTuple):
-    """The tar or folder of one class.
-
-    `path` is relative to the root. For a tar nested in the tar `path`, `start` and `size` say where
-    it lies.
-    """
+    """The tar or folder of a class. `start` and `size`: of a tar nested in the tar `path`."""
 
     name: str
-    path: str
+    path: str  # relative to the root
     start: int = 0
     size: int | None = None
 
@@ -82,11 +78,9 @@ def index_classes(
     """
     for archive in classes:
         if archive.name not in label_of:
-            known = abridge(list(label_of))
-            raise InputError(
-                f"{root / archive.path} holds the unknown class {archive.name!r}; known: {known}",
-                "use the devkit of this data set, and the same class names in all splits",
-            )
+            unknown = f"unknown class {archive.name!r}; known: {abridge(list(label_of))}"
+            fix = "use the devkit of this data set, and the same class names in all splits"
+            raise InputError(f"{root / archive.path} holds the {unknown}", fix)
     tables = [np.empty(0, ROW)]
     for archive in track(classes, len(classes), f"index {split}", "classes"):
         tables.append(_index(root, archive, label_of[archive.name], archives))
@@ -98,10 +92,7 @@ def index_classes(
 
 
 def index_flat(root: Path, path: str, archives: Archives) -> Rows:
-    """Return the rows of a flat tar or folder, sorted by name.
-
-    Their labels are −1. Appends the tar or folder to `archives`.
-    """
+    """Return a flat tar's or folder's rows by name, labelled −1. Extends `archives`."""
     return _index(root, ClassArchive("", path), -1, archives)
 
 

@@ -20,15 +20,11 @@ READ_ERRORS = (OSError, EOFError, zlib.error, ValueError, OverflowError)
 
 
 class Devkit(NamedTuple):
-    """Contents of a devkit.
+    """What a devkit says about the images."""
 
-    Classes in label order, labels of the val images in order of their numbers, and number of
-    training images of each class.
-    """
-
-    synsets: list[Synset]
-    val_labels: list[int]
-    train_counts: list[int]
+    synsets: list[Synset]  # in label order
+    val_labels: list[int]  # in the order of the images' numbers
+    train_counts: list[int]  # images of each class
 
 
 def read_devkit(path: Path, year: int = 2012) -> Devkit:

@@ -78,10 +78,7 @@ def _order(root: Path, classes: Iterable[ClassArchive]) -> list[Synset]:
 
 
 def _find_synset_tars(root: Path) -> list[ClassArchive]:
-    """Return the tars nested in one tar, or those in a folder.
-
-    Other files are ignored.
-    """
+    """Return the tars nested in one tar, or those in a folder. Other files are ignored."""
     whole = next((name for name in WHOLE_TARS if (root / name).is_file()), None)
     if whole:
         found = find_class_archives(root, whole)

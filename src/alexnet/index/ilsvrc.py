@@ -29,15 +29,11 @@ CAFFE_VAL = "val.txt"
 
 
 class Annotations(NamedTuple):
-    """What a data set says about its images.
-
-    `val_labels`: by file name without suffix. `train_counts`: images of each class; None if not
-    known.
-    """
+    """What a data set says about its images."""
 
     synsets: list[Synset]
-    val_labels: dict[bytes, int]
-    train_counts: list[int] | None
+    val_labels: dict[bytes, int]  # by file name without suffix
+    train_counts: list[int] | None  # images of each class, if known
 
 
 def read_archives(root: Path, seed: int) -> Index:
@@ -52,10 +48,7 @@ def read_archives(root: Path, seed: int) -> Index:
 
 
 def read_extracted(root: Path, seed: int) -> Index:
-    """Index ILSVRC-2012 extracted in part or in whole.
-
-    val is flat or has class folders. Raises InputError as `read_archives`.
-    """
+    """Index ILSVRC-2012 extracted in part or in whole. Raises as `read_archives`."""
     annotations = _read_devkit(root / require(root, *DEVKITS))
     return index_splits(root, require(root, *TRAINS), require(root, *VALS), annotations, seed)
 
@@ -81,10 +74,8 @@ def require(root: Path, *names: str) -> str:
         if (root / name).exists():
             return name
     others = f" (alternatives: {', '.join(names[1:])})" if len(names) > 1 else ""
-    raise InputError(
-        f"{root / names[0]} is missing{others}",
-        "copy it there, or set IMAGENET_ROOT to the folder that contains it",
-    )
+    fix = "copy it there, or set IMAGENET_ROOT to the folder that contains it"
+    raise InputError(f"{root / names[0]} is missing{others}", fix)
 
 
 def is_flat(val: Path) -> bool:
@@ -131,10 +122,7 @@ def number_labels(prefix: str, labels: Iterable[int]) -> dict[bytes, int]:
 
 
 def look_up_labels(path: Path, names: Iterable[str], label_of: Mapping[str, int]) -> list[int]:
-    """Return the label of each class in `names`.
-
-    Raises InputError for an unknown class; `path` is the file that contains it.
-    """
+    """Return the labels of `names`, read from `path`. Raises InputError if one is unknown."""
     try:
         return [label_of[name] for name in names]
     except KeyError as error:
@@ -144,10 +132,7 @@ def look_up_labels(path: Path, names: Iterable[str], label_of: Mapping[str, int]
 
 
 def _index_val(root: Path, path: str, annotations: Annotations, archives: Archives) -> Rows:
-    """Return the rows of val, sorted by name.
-
-    If val has class folders, they must agree with the ground truth.
-    """
+    """Return val's rows by name. Class folders, if any, must agree with the ground truth."""
     if is_flat(root / path):
         flat = index_flat(root, path, archives)
         return label_by_stem(root / path, flat, annotations.val_labels)

@@ -16,15 +16,11 @@ from alexnet.runtime.errors import InputError
 
 
 class Layout(NamedTuple):
-    """A layout of raw data and the function that indexes it.
-
-    Called as `read(root, seed)` or, if `holds_out`, as `read(root, seed, fraction)` with the
-    fraction of each class to hold out for val.
-    """
+    """A layout of raw data and the function that indexes it."""
 
     description: str
-    read: Callable[..., Index]
-    holds_out: bool = False
+    read: Callable[..., Index]  # read(root, seed), or if `holds_out` read(root, seed, fraction)
+    holds_out: bool = False  # a fraction of each class for val, since the data set has none
 
 
 LAYOUTS = {
@@ -119,10 +115,7 @@ def _find_other(root: Path, shown: Sequence[Path]) -> str | None:
 
 
 def _are_class_folders(shown: Sequence[Path]) -> bool:
-    """Return whether `shown` are class folders with at least one file.
-
-    Files that describe the classes may be among them.
-    """
+    """Return whether `shown` are class folders, apart from files with words."""
     classes = [entry for entry in shown if entry.name not in WORDS_FILES]
     fits = all(entry.is_dir() and not entry.name.startswith("ILSVRC") for entry in classes)
     return fits and any(path.is_file() for folder in classes for path in folder.iterdir())

@@ -88,10 +88,7 @@ def _multiply_int8(image: Pixels) -> Table:
 
 
 def _multiply_float32(image: Pixels) -> Table:
-    """Return the same for rows of 4 pixels, (12, 12) int64.
-
-    float32 is exact up to 2²⁴.
-    """
+    """Return the same for rows of 4 pixels, (12, 12) int64. float32 is exact up to 2²⁴."""
     rows = (image.astype(np.float32) - np.float32(SHIFT)).reshape(-1, FLOAT32_ROWS, 12)
     products: Table = (rows.transpose(0, 2, 1) @ rows).astype(np.int64).sum(axis=0)
     return products

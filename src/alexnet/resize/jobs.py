@@ -28,11 +28,7 @@ Ledger = list[dict[str, Any]]
 
 @dataclass(frozen=True)
 class Source:
-    """A split of an index, and the root of its raw data.
-
-    `index` is the index's folder and not the index itself, since every job sent to a worker
-    contains it.
-    """
+    """Folders of a split's index and raw data. Workers load the index: jobs stay small."""
 
     index: Path
     root: Path
@@ -146,10 +142,7 @@ def _checksum(rows: Rows) -> str:
 
 
 def _check_disk_space(jobs: list[Job]) -> None:
-    """Raise InputError if raw shards will not fit on the disk.
-
-    The size of JPEG shards is not known in advance.
-    """
+    """Raise InputError if raw shards will not fit on the disk. JPEG sizes are unknown."""
     needed = sum(job.count * RECORD_BYTES["raw"] for job in jobs if job.options.pixels == "raw")
     free = shutil.disk_usage(jobs[0].path.parent).free if jobs else 0
     if needed > free:
@@ -159,10 +152,7 @@ def _check_disk_space(jobs: list[Job]) -> None:
 
 
 def _unfinished(job: Job) -> Path:
-    """Return the folder of unfinished shards.
-
-    It is outside the split's folder, which is moved to data/ when all shards are finished.
-    """
+    """Return the folder of unfinished shards. The split's own is moved to data/."""
     split, _, work = job.path.parents[:3]
     return work / f"{split.name}-unfinished"
 
@@ -199,10 +189,7 @@ def _read_images(job: Job, odd: Ledger) -> Iterator[tuple[int, Pixels]]:
 
 @lru_cache(1)
 def _load_index(folder: Path, inode: int) -> Index:
-    """Load the index once in each worker.
-
-    For Fall 2011 it takes 0.3 s, a shard 2.1 s. `inode` changes if the index is replaced.
-    """
+    """Load the index once in each worker. For Fall 2011 it takes 0.3 s, a shard 2.1 s."""
     return load_index(folder)
 
 

@@ -39,10 +39,7 @@ def resize_and_crop(pixels: Pixels, side: int, resample: str) -> Pixels:
 
 
 def _resizer() -> cykooz.Resizer:
-    """Return this thread's resizer.
-
-    It is kept, since a new one costs a fifth of its work, and threads must not share one.
-    """
+    """Return this thread's own resizer. To make a new one costs a fifth of its work."""
     if not hasattr(_thread, "resizer"):
         _thread.resizer = cykooz.Resizer()
     resizer: cykooz.Resizer = _thread.resizer
