@@ -77,7 +77,7 @@ def test_a_row_outside_of_all_archives_is_rejected(
     row = index.splits["train"][0].copy()
     read_image(root, index.archives, row)
     row[field] = value
-    message = r"(does not contain|is in archive).*; fix: dvc repro -f index"
+    message = r"(does not contain|in archive).*; fix: dvc repro -f index"
     with pytest.raises(InputError, match=message):
         read_image(root, index.archives, row)
 

@@ -12,7 +12,7 @@ from alexnet.runtime.errors import InputError
 Archives = list[tuple[str, int]]  # of each tar or folder: path relative to the root, size in bytes
 
 REINDEX = "dvc repro -f index"
-PPM_HEADER = b"P6\n32 32\n255\n"  # turns the pixels of a CIFAR-10 record into an image file
+PPM_HEADER = b"P6\n32 32\n255\n"  # makes an image file of the pixels of a CIFAR-10 record
 
 
 def check_unchanged(root: Path, archives: Archives) -> None:
@@ -49,8 +49,8 @@ def read_image(root: Path, archives: Archives, row: Any) -> bytes:
 def locate_file(root: Path, archives: Archives, row: Any) -> Path:
     """Return the file that holds the image: the archive or its own."""
     if not 0 <= row["archive"] < len(archives):
-        what = f"data/index: {_name(row)} is in archive {row['archive']}, of {len(archives)}"
-        raise InputError(what, REINDEX)
+        where = f"archive {row['archive']}, but lists {len(archives)} archives"
+        raise InputError(f"data/index has {_name(row)} in {where}", REINDEX)
     archive: Path = root / archives[row["archive"]][0]
     return archive / os.fsdecode(bytes(row["name"])) if archive.is_dir() else archive
 

@@ -15,7 +15,7 @@ from alexnet.dataset.matlab import Value, read_table
 from alexnet.runtime.errors import InputError
 
 DOWNLOAD = "download the devkit again"
-MAX_BYTES = 256 << 20  # of the whole devkit, uncompressed; that of ImageNet has a tenth of it
+MAX_BYTES = 256 << 20  # of a devkit, uncompressed; ImageNet's has a tenth of this
 READ_ERRORS = (OSError, EOFError, zlib.error, ValueError, OverflowError)
 
 
