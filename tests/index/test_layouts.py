@@ -220,7 +220,7 @@ KAGGLE_FIRST = f"{IMAGES}/val/ILSVRC2012_val_00000001.JPEG"
         ("folder", put("val/zzz/1.jpg", b""), "val/zzz holds the unknown class 'zzz'; known: "),
         ("folder", remove("train/"), "train is missing"),
         ("folder", remove("val/"), "val is missing"),
-        ("folder, no val", put("README", b""), "train and the files .*; it contains README, n0"),
+        ("folder, no val", put("README", b""), "train is missing, .*; it contains README, n0"),
         ("synset_tars", put(f"{WNIDS[1]}.tar", b""), f"{WNIDS[1]}.tar is damaged: empty file"),
         ("synset_tars", put(f"{WNIDS[1]}.tar", make_tar({})), f"class {WNIDS[1]} has no images"),
         ("synset_tars, whole", put("fall11_whole.tar", make_tar({"a": b""})), "no n########.tar"),
@@ -277,7 +277,7 @@ def test_a_val_image_in_the_folder_of_another_class_is_rejected(
 
 
 def test_an_unknown_layout_is_rejected_with_the_contents_of_the_folder(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=f"{TRAIN_TAR}, train and .* contains nothing; fix: set"):
+    with pytest.raises(InputError, match=f"{TRAIN_TAR} is missing, .* contains nothing; fix: set"):
         find_layout(tmp_path)
     write_files(tmp_path, {"a.jpg": b"", "b.jpg": b"", "c.jpg": b"", "d.jpg": b""})
     with pytest.raises(InputError, match=r"it contains a\.jpg, b\.jpg, c\.jpg and 1 more"):

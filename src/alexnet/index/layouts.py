@@ -129,4 +129,4 @@ def _missing(root: Path) -> str:
     if _has_flat_val(root):
         loose = " and ".join(ilsvrc.LOOSE)
         return f"val is flat and its ground truth is missing, {ilsvrc.DEVKIT} or {loose}"
-    return f"{ilsvrc.TRAIN_TAR}, train and the files of all other layouts are missing"
+    return f"{ilsvrc.TRAIN_TAR} is missing, train is missing, and so is any other known layout"
