@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from alexnet.moments.sums import sums_of
+from alexnet.moments.sums import sum_images
 from benchmarks.clock import interleaved
 from benchmarks.photos import spread
 from benchmarks.table import Goal, Row, alone, cost_rows
@@ -49,7 +49,7 @@ def tutorial(pictures: list[Pixels]) -> tuple[object, object]:
 
 
 WAYS: dict[str, Callable[[list[Pixels]], object]] = {
-    OURS: partial(sums_of, many=True),
+    OURS: partial(sum_images, use_torch=True),
     COPIED: copied,
     NAIVE: naive,
     "plain numpy, float32 of 0–1 (not exact)": tutorial,

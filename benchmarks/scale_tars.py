@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import scipy.io
 
+from alexnet.index.completeness import TRAIN_IMAGES, VAL_IMAGES
 from alexnet.index.ilsvrc import DEVKIT, TRAIN_TAR, VAL_TAR
-from alexnet.index.synsets import TRAIN_IMAGES, VAL_IMAGES, ilsvrc2012_wnids
+from alexnet.index.synsets import ilsvrc2012_wnids
 from alexnet.miniature.devkit import KIT, TRUTH
 
 BLOCK = tarfile.BLOCKSIZE

@@ -12,8 +12,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from alexnet.dataset.index import Rows
-from alexnet.moments.sums import sums_of_shard
-from alexnet.resize.jobs import join, resize
+from alexnet.moments.sums import sum_shard
+from alexnet.resize.jobs import join_shards, run_jobs
 from benchmarks import work
 from benchmarks.clock import Costs, interleaved
 from benchmarks.table import Goal, Row, alone, ratio_row
@@ -72,15 +72,15 @@ def _sum(most: int) -> int:
 def resized(into: Path, table: Rows, pool: Executor) -> Path:
     """All photos to shards, as the stage does; returns their folder."""
     jobs = work.jobs(into.parent, into, len(table), -(-len(table) // SHARDS))
-    resize(pool, jobs, lambda _: None)
+    run_jobs(pool, jobs, lambda _: None)
     split = jobs[0].path.parent
-    join(split, table, jobs)
+    join_shards(split, table, jobs)
     return split
 
 
 def summed(split: Path, pool: Executor) -> None:
     """The moments of all shards, as the stage does."""
-    list(pool.map(partial(sums_of_shard, split), range(len(list(split.glob("*.lmdb"))))))
+    list(pool.map(partial(sum_shard, split), range(len(list(split.glob("*.lmdb"))))))
 
 
 def _row(name: str, costs: Costs) -> Row:

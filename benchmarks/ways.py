@@ -9,7 +9,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from alexnet.dataset.shards import SIDE
-from alexnet.resize.decode import square
+from alexnet.resize.decode import decode_image
+from alexnet.resize.resample import resize_and_crop
 
 Pixels = npt.NDArray[np.uint8]
 Way = Callable[[bytes], Any]
@@ -18,7 +19,7 @@ BICUBIC = Image.Resampling.BICUBIC
 
 def ours() -> Way:
     """The way of the resize stage."""
-    return lambda data: square(data, SIDE, resample="bicubic", apply_exif=False)[0]
+    return lambda data: resize_and_crop(decode_image(data, apply_exif=False)[0], SIDE, "bicubic")
 
 
 def bare_decode() -> Way:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from alexnet.dataset.index import ROW, Index, Rows, Synset, load_index, save_index
-from alexnet.resize.jobs import Job, shard_jobs
+from alexnet.resize.jobs import Job, ResizeOptions, Source, plan_jobs
 from alexnet.resize.shard_writer import RECORDS_A_SHARD
 
 SPLIT = "train"
@@ -32,15 +32,6 @@ def write_raw(photos: Sequence[bytes], folder: Path, count: int) -> Rows:
 def jobs(folder: Path, into: Path, count: int, records: int = RECORDS_A_SHARD) -> list[Job]:
     """The jobs of the resize stage that write what `write_raw` left in `folder` to `into`."""
     (into / "shards" / SPLIT).mkdir(parents=True)
-    return shard_jobs(
-        into,
-        load_index(folder / "index").splits[SPLIT][:count],
-        records,
-        index=folder / "index",
-        root=folder,
-        split=SPLIT,
-        resample="bicubic",
-        pixels="raw",
-        apply_exif=False,
-        on_error="fail",
-    )
+    rows = load_index(folder / "index").splits[SPLIT][:count]
+    options = ResizeOptions("bicubic", "raw", apply_exif=False, on_error="fail")
+    return plan_jobs(into, rows, Source(folder / "index", folder, SPLIT), options, records)

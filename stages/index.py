@@ -21,12 +21,12 @@ def main(config: Config) -> None:
     drawn = asdict(dataset.drawn) if dataset.drawn else None
     root = open_raw(dataset.root, dataset.seed, drawn)
     layout = layouts.find_layout(root) if dataset.layout == "auto" else str(dataset.layout)
-    print(f"index: {layouts.DESCRIPTIONS[layout]} in {root}", flush=True)
+    print(f"index: {layouts.LAYOUTS[layout].description} in {root}", flush=True)
     index = layouts.read_index(root, layout, dataset.seed, dataset.held_out)
     with replaced(Path(config.into, "index")) as folder:
         save_index(index, folder)
     images = ", ".join(f"{len(rows):,} {split}" for split, rows in index.splits.items())
-    order = layouts.label_order(index)
+    order = layouts.describe_label_order(index)
     print(f"index: {images} images of {len(index.synsets):,} classes; {order}")
 
 

@@ -12,8 +12,8 @@ from alexnet.config.schema import Config
 from alexnet.config.stage import stage
 from alexnet.dataset.moments import save_moments
 from alexnet.dataset.shards import Shards
-from alexnet.moments.pca import colour_moments, mean_image
-from alexnet.moments.sums import NOTHING, sums_of_shard
+from alexnet.moments.pca import compute_colour_moments, compute_mean_image
+from alexnet.moments.sums import ZERO, sum_shard
 from alexnet.runtime.files import replaced
 from alexnet.runtime.progress import progress
 
@@ -22,14 +22,14 @@ from alexnet.runtime.progress import progress
 def main(config: Config) -> None:
     train = Shards(Path(config.data, "shards/train").absolute())
     count = range(len(train.manifest.shards))
-    total = NOTHING
+    total = ZERO
     with workers(config.executor) as pool, progress(len(train), "moments") as advance:
-        for sums in pool.map(partial(sums_of_shard, train.folder), count):
+        for sums in pool.map(partial(sum_shard, train.folder), count):
             total = total + sums
             advance(sums.count)
     with replaced(Path(config.into, "moments")) as folder:
-        colour = colour_moments(total)
-        save_moments(folder, mean_image(total), colour)
+        colour = compute_colour_moments(total)
+        save_moments(folder, compute_mean_image(total), colour)
     means = " / ".join(f"{mean:.1f}" for mean in colour["channel_means"])
     deviations = " / ".join(f"{root:.2f}" for root in colour["sqrt_eigenvalues"])
     print(f"moments: channel means {means} (R / G / B), √λ {deviations}, of 0–255")

@@ -13,7 +13,7 @@ from alexnet.config.executor import workers
 from alexnet.config.schema import Config
 from alexnet.config.stage import stage
 from alexnet.dataset.index import load_index
-from alexnet.resize.jobs import join, resize, shard_jobs
+from alexnet.resize.jobs import ResizeOptions, Source, join_shards, plan_jobs, run_jobs
 from alexnet.resize.shard_writer import summary
 from alexnet.runtime.files import take_place
 from alexnet.runtime.progress import progress
@@ -29,23 +29,16 @@ def main(config: Config) -> None:
     index = load_index(folder)
     reader.check_unchanged(root, index.archives)
     inputs = sorted(folder.iterdir())
+    options = ResizeOptions(dataset.resample, dataset.pixels, dataset.apply_exif, dataset.on_error)
     with scratch("resize", fingerprint(asdict(dataset), *inputs, *sources())) as work:
         for split, rows in index.splits.items():
-            jobs = shard_jobs(
-                work,
-                rows,
-                index=folder,
-                root=root,
-                split=split,
-                resample=dataset.resample,
-                pixels=dataset.pixels,
-                apply_exif=dataset.apply_exif,
-                on_error=dataset.on_error,
-            )
-            task = f"resize {split}"
-            with workers(config.executor) as pool, progress(len(rows), task) as advance:
-                resize(pool, jobs, advance)
-            manifest = join(jobs[0].path.parent, rows, jobs)
+            jobs = plan_jobs(work, rows, Source(folder, root, split), options)
+            with (
+                workers(config.executor) as pool,
+                progress(len(rows), f"resize {split}") as advance,
+            ):
+                run_jobs(pool, jobs, advance)
+            manifest = join_shards(jobs[0].path.parent, rows, jobs)
             print(f"resize: {split}: {summary(manifest)}")
         take_place(work / "shards", Path(config.into, "shards"))
 

@@ -56,7 +56,7 @@ def test_moments(few: list[bytes]) -> None:
 
 def test_moments_of_the_plain_way_are_ours() -> None:
     pictures = list(np.random.default_rng(0).integers(0, 256, (3, 256, 256, 3), np.uint8))
-    ours, (total, products) = moments.sums_of(pictures), moments.naive(pictures)
+    ours, (total, products) = moments.sum_images(pictures), moments.naive(pictures)
     np.testing.assert_array_equal(ours.pixels, total)
     np.testing.assert_array_equal(ours.products, products)
 

@@ -9,7 +9,7 @@ import pytest
 from benchmarks import scale, scale_epoch, scale_tars
 from benchmarks.scale_tars import BLOCK, headers, tar_bytes, write_tar
 
-from alexnet.archives.tar import stored_files
+from alexnet.archives.tar import list_tar
 from alexnet.dataset.index import load_index
 from alexnet.dataset.shards import Shards
 from alexnet.input.augment import AugmentSettings, plan_epoch
@@ -33,7 +33,7 @@ def test_a_tar_of_holes_is_a_tar(tmp_path: Path) -> None:
         assert os.fstat(file.fileno()).st_size == end == tar_bytes(5, 1000)
     with tarfile.open(tmp_path / "one.tar") as tar:
         assert tar.getnames() == names
-    for n, (name, offset, size) in enumerate(stored_files(tmp_path / "one.tar")):
+    for n, (name, offset, size) in enumerate(list_tar(tmp_path / "one.tar")):
         assert (name.decode(), offset, size) == (names[n], n * (BLOCK + 1024) + BLOCK, 1000)
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 from alexnet.cli import commands, main
 from alexnet.dataset.index import ROW, Index, Synset, save_index
 from alexnet.model.model_file import MODEL
-from alexnet.moments.sums import sums_of
+from alexnet.moments.sums import sum_images
 from images import random_images, save_moments_of, write_split
 from small_model import small_model
 
@@ -47,7 +47,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_index(Index(rows, [("train.tar", 12_000_000)], synsets), data / "index")
     write_split(data / "shards/train", images[:4], [0, 0, 0, 1], records=3)
     write_split(data / "shards/val", images[4:], [0, 0])
-    save_moments_of(data / "moments", sums_of(images[:4]))
+    save_moments_of(data / "moments", sum_images(images[:4]))
     small_model(data / "train")
     (data.parent / "photos").mkdir()
     for n in range(3):

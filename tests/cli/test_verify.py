@@ -12,7 +12,7 @@ import pytest
 from alexnet.cli.verify import verify, verify_model
 from alexnet.dataset.checksummed import read_checksummed_json, write_checksummed_json
 from alexnet.dataset.index import ROW, Index, Synset
-from alexnet.moments.sums import sums_of
+from alexnet.moments.sums import sum_images
 from images import Images, relabel, save_moments_of, write_split
 from small_model import small_model
 
@@ -23,7 +23,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, images: Images) -> Path:
     write_split(data / "shards/train", images[:12], [0, 1, 2] * 4, records=5)
     write_split(data / "shards/val", images[12:], [0, 1] * 4)
     (data / "moments").mkdir()
-    save_moments_of(data / "moments", sums_of(images[:12]))
+    save_moments_of(data / "moments", sum_images(images[:12]))
     return data
 
 
@@ -52,7 +52,7 @@ def with_another_label(data: Path) -> None:
 
 
 def of_other_images(data: Path) -> None:
-    save_moments_of(data / "moments", sums_of(np.zeros((2, 256, 256, 3), np.uint8)))
+    save_moments_of(data / "moments", sum_images(np.zeros((2, 256, 256, 3), np.uint8)))
 
 
 def of_another_mean(data: Path) -> None:

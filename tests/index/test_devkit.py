@@ -1,4 +1,4 @@
-"""The devkit as an archive or a folder; ids in order; no damage to it ends in a traceback."""
+"""The devkit as an archive or a folder; any damage to it gives an error message."""
 
 import tarfile
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alexnet.index.devkit import read_devkit
+from alexnet.index.devkit import read_devkit, read_ground_truth
 from alexnet.miniature.devkit import KIT, TRUTH, write_devkit
 from alexnet.miniature.shapes_basic import CLASSES
 from alexnet.runtime.errors import InputError
@@ -29,20 +29,20 @@ def test_classes_truth_and_counts(kit: Path) -> None:
     assert counts == [3] * 4
 
 
-def test_unpacked_or_loose_it_reads_the_same(kit: Path, tmp_path: Path) -> None:
+def test_an_unpacked_devkit_is_read_like_the_archive(kit: Path, tmp_path: Path) -> None:
     with tarfile.open(kit) as tar:
         tar.extractall(tmp_path, filter="data")
     assert read_devkit(tmp_path / KIT) == read_devkit(tmp_path / KIT / "data") == read_devkit(kit)
 
 
-def test_no_damage_is_a_traceback(kit: Path) -> None:
-    """Every byte counts: gzip's own checksum is compared before anything is believed."""
+def test_any_damage_to_the_archive_is_reported(kit: Path) -> None:
+    """Every byte counts: gzip's checksum is verified before anything is parsed."""
     whole = kit.read_bytes()
     places = np.random.default_rng(0).integers(10, len(whole), 60)
     for place in places:
-        harmed = bytearray(whole)
-        harmed[place] ^= 0x10
-        kit.write_bytes(harmed)
+        damaged = bytearray(whole)
+        damaged[place] ^= 0x10
+        kit.write_bytes(damaged)
         with pytest.raises(InputError, match="download the devkit again"):
             read_devkit(kit)
     for length in range(0, len(whole), 97):
@@ -51,13 +51,13 @@ def test_no_damage_is_a_traceback(kit: Path) -> None:
             read_devkit(kit)
 
 
-def test_a_damaged_loose_file_is_refused(kit: Path, tmp_path: Path) -> None:
+def test_a_damaged_or_missing_loose_file_is_reported(kit: Path, tmp_path: Path) -> None:
     with tarfile.open(kit) as tar:
         tar.extractall(tmp_path, filter="data")
     data = tmp_path / KIT / "data"
-    for name, harmed in ((TRUTH, b"\xff\xfe"), (TRUTH, b"one\n"), ("meta.mat", b"MATLAB")):
+    for name, damaged in ((TRUTH, b"\xff\xfe"), (TRUTH, b"one\n"), ("meta.mat", b"MATLAB")):
         whole = (data / name).read_bytes()
-        (data / name).write_bytes(harmed)
+        (data / name).write_bytes(damaged)
         with pytest.raises(InputError, match=r"cannot be read.*download the devkit again"):
             read_devkit(data)
         (data / name).write_bytes(whole)
@@ -67,7 +67,14 @@ def test_a_damaged_loose_file_is_refused(kit: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("label", [-1, 4])
-def test_a_ground_truth_of_no_class_is_refused(kit: Path, label: int) -> None:
+def test_an_id_in_the_ground_truth_without_a_class_is_reported(kit: Path, label: int) -> None:
     write_devkit(kit, 4, 3, [0, label])
-    with pytest.raises(InputError, match="names classes that are none"):
+    message = f"{TRUTH} contains the id {label + 1}, outside 1–4; fix: download the devkit again"
+    with pytest.raises(InputError, match=message):
         read_devkit(kit)
+
+
+def test_an_empty_ground_truth_is_reported(tmp_path: Path) -> None:
+    (tmp_path / TRUTH).write_bytes(b"\n")
+    with pytest.raises(InputError, match=f"{TRUTH} is empty"):
+        read_ground_truth(tmp_path, TRUTH, 4)

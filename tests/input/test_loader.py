@@ -206,7 +206,7 @@ def test_corrupt_record_raises_its_error_once_after_the_intact_batches(tmp_path:
     shards = write_split(tmp_path / "split", images, list(range(24)))
     plan = plan_epoch(0, 0, 24, AugmentSettings())
     record = int(plan.order[20])
-    path = shards.folder / shards.manifest["shards"][record // 8]["file"]
+    path = shards.folder / shards.manifest.shards[record // 8].file
     choices = plan_epoch(0, 0, 24, AugmentSettings())
     record = int(choices.order[20])
     path = shards.folder / shards.manifest.shards[record // 8].file

@@ -8,7 +8,7 @@ import torch
 from alexnet.dataset.moments import load_moments
 from alexnet.dataset.shards import Shards
 from alexnet.input.augment import plan_epoch
-from alexnet.moments.sums import sums_of
+from alexnet.moments.sums import sum_images
 from alexnet.train.inputs import TrainingSet, load_batches
 from images import Images, save_moments_of
 from small_recipe import RECIPE
@@ -19,7 +19,7 @@ SEED, EPOCH, POSITION = 3, 1, 5
 def test_network_input_equals_its_definition_in_numpy(
     split: Shards, images: Images, tmp_path: Path
 ) -> None:
-    save_moments_of(tmp_path, sums_of(images))
+    save_moments_of(tmp_path, sum_images(images))
     data = TrainingSet.load(split, load_moments(tmp_path), RECIPE, SEED, torch.device("cpu"))
     batches = list(load_batches(data, EPOCH))
     x = torch.cat([batch.x for batch in batches])[POSITION].numpy()

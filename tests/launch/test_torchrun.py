@@ -25,7 +25,7 @@ from alexnet.launch.torchrun import LaunchSettings, launch
 from alexnet.model.tensor_file import load_tensors
 from alexnet.model.towers import SINGLE_PROCESS
 from alexnet.model.weights import load_model
-from alexnet.moments.sums import sums_of
+from alexnet.moments.sums import sum_images
 from alexnet.runtime.errors import InputError
 from alexnet.runtime.processes import STOPPED
 from alexnet.train.checkpoint import NEWEST
@@ -170,7 +170,7 @@ def stage(images: Images, tmp_path_factory: pytest.TempPathFactory) -> Stage:
         write_split(data / "shards" / split, images, [n % CLASSES for n in range(20)])
     for name in ("index", "moments"):
         (data / name).mkdir()
-    save_moments_of(data / "moments", sums_of(images))
+    save_moments_of(data / "moments", sum_images(images))
     synsets = [Synset(n + 1, f"n0000000{n}", "a word") for n in range(CLASSES)]
     rows = np.zeros(20, ROW)
     rows["name"] = [f"{n:02d}.JPEG".encode() for n in range(20)]

@@ -34,7 +34,7 @@ from alexnet.model.towers import (
     local_rows,
     rank_layout,
 )
-from alexnet.moments.sums import sums_of
+from alexnet.moments.sums import sum_images
 from alexnet.runtime.errors import InputError
 from alexnet.train import loop
 from alexnet.train.checkpoint import NEWEST, resume, save
@@ -89,7 +89,7 @@ def data(images: Images, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
     write_split(folder / "train", images, [n % CLASSES for n in range(20)])
     (folder / "moments").mkdir()
-    save_moments_of(folder / "moments", sums_of(images))
+    save_moments_of(folder / "moments", sum_images(images))
     return folder
 
 

@@ -1,4 +1,4 @@
-"""From a folder of files to shards: the same bytes however many workers and interruptions."""
+"""From a folder of files to shards: the same bytes with any workers and interruptions."""
 
 import io
 import pickle
@@ -15,26 +15,28 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alexnet.dataset.index import load_index, save_index
-from alexnet.dataset.manifest import Manifest
+from alexnet.dataset.index import Rows, load_index, save_index
 from alexnet.dataset.shards import Shards
 from alexnet.index.layouts import read_index
 from alexnet.resize import jobs as jobs_module
-from alexnet.resize.jobs import Job, join, resize, resize_shard, shard_jobs
+from alexnet.resize.jobs import (
+    Job,
+    ResizeOptions,
+    Source,
+    join_shards,
+    plan_jobs,
+    resize_shard,
+    run_jobs,
+)
 from alexnet.resize.shard_writer import summary
 from alexnet.runtime.errors import InputError
 
-HOW: dict[str, Any] = {
-    "resample": "bicubic",
-    "pixels": "raw",
-    "apply_exif": False,
-    "on_error": "skip",
-}
+OPTIONS = ResizeOptions("bicubic", "raw", apply_exif=False, on_error="skip")
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two classes of six small photos each; one is cut short, one is grey."""
+    """Two classes of six small photos for each split; one is truncated, one of each is grey."""
     top = tmp_path_factory.mktemp("photos")
     rng = np.random.default_rng(0)
     for split, name in (("train", "cat"), ("train", "dog"), ("val", "cat"), ("val", "dog")):
@@ -50,139 +52,151 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return top
 
 
-def prepared(root: Path, work: Path, pool: Executor, **how: Any) -> Manifest:
-    jobs = jobs_of(root, work, **how)
+def resize_all(
+    root: Path, work: Path, pool: Executor, options: ResizeOptions = OPTIONS
+) -> dict[str, Any]:
+    """Run all jobs and return the manifest."""
+    jobs = make_jobs(root, work, options)
     done: list[int] = []
     with pool:
-        resize(pool, jobs, done.append)
+        run_jobs(pool, jobs, done.append)
     assert sum(done) == 12
-    return join(work / "shards/train", load_index(jobs[0].index).splits["train"], jobs)
+    return join_shards(work / "shards/train", train_rows(jobs), jobs)
 
 
-def jobs_of(root: Path, work: Path, **how: Any) -> list[Job]:
-    """The jobs of four shards of three images, with their index beside the photos."""
+def make_jobs(root: Path, work: Path, options: ResizeOptions = OPTIONS) -> list[Job]:
+    """Return the jobs of four shards of three images; index the photos if necessary."""
     folder = root.with_name(f"{root.name}-index")
     if not folder.exists():
         folder.mkdir()
         save_index(read_index(root, "folder", seed=1, held_out=0.5), folder)
-    where = {"root": root, "index": folder, "split": "train"}
     (work / "shards/train").mkdir(parents=True, exist_ok=True)
-    return shard_jobs(work, load_index(folder).splits["train"], records=3, **where, **HOW | how)
+    rows = load_index(folder).splits["train"]
+    return plan_jobs(work, rows, Source(folder, root, "train"), options, records=3)
 
 
-def test_an_index_that_took_the_place_of_the_one_that_was_read_is_refused(
-    root: Path, tmp_path: Path
-) -> None:
-    """Its rows in shards beside the labels of the other would be a mixture of both."""
-    job = jobs_of(root, tmp_path)[1]
-    index = load_index(job.index)
+def train_rows(jobs: list[Job]) -> Rows:
+    return load_index(jobs[0].source.index).splits["train"]
+
+
+def test_a_replaced_or_missing_index_is_rejected(root: Path, tmp_path: Path) -> None:
+    """Its rows would be stored beside the labels of the index that was replaced."""
+    job = make_jobs(root, tmp_path)[1]
+    index = load_index(job.source.index)
     other = index.splits | {"train": index.splits["train"][::-1]}
     (tmp_path / "index").mkdir()
     save_index(replace(index, splits=other), tmp_path / "index")
-    with pytest.raises(InputError, match=r"index was replaced while it was read; fix: dvc repro"):
-        resize_shard(replace(job, index=tmp_path / "index"))
+    replaced = replace(job, source=replace(job.source, index=tmp_path / "index"))
+    with pytest.raises(InputError, match=r"index was replaced while being read; fix: dvc repro"):
+        resize_shard(replaced)
     assert not job.path.exists()
-    with pytest.raises(InputError, match=r"gone holds no valid index: .*fix: "):
-        resize_shard(replace(job, index=tmp_path / "gone"))
+    missing = replace(job, source=replace(job.source, index=tmp_path / "gone"))
+    with pytest.raises(InputError, match=r"gone holds no index: .*fix: "):
+        resize_shard(missing)
 
 
 def test_a_worker_reads_the_index_once(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    jobs, read = jobs_of(root, tmp_path), []
+    jobs, read = make_jobs(root, tmp_path), []
     monkeypatch.setattr(
         jobs_module, "load_index", lambda path: read.append(path) or load_index(path)
     )
-    jobs_module._index.cache_clear()
+    jobs_module._load_index.cache_clear()
     for job in jobs:
         resize_shard(job)
-    assert read == [jobs[0].index]
+    assert read == [jobs[0].source.index]
 
 
 @pytest.fixture(scope="module")
-def straight(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Manifest:
-    return prepared(root, tmp_path_factory.mktemp("straight"), ThreadPoolExecutor(1))
+def uninterrupted(root: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return resize_all(root, tmp_path_factory.mktemp("uninterrupted"), ThreadPoolExecutor(1))
 
 
 @pytest.mark.parametrize("pool", [ThreadPoolExecutor, ProcessPoolExecutor])
 @pytest.mark.parametrize("workers", [2, 3])
-def test_any_workers_write_the_same_bytes(
-    root: Path, tmp_path: Path, straight: Manifest, pool: type[Any], workers: int
+def test_any_number_of_workers_writes_the_same_bytes(
+    root: Path, tmp_path: Path, uninterrupted: dict[str, Any], pool: type[Any], workers: int
 ) -> None:
-    assert prepared(root, tmp_path, pool(workers)) == straight
+    assert resize_all(root, tmp_path, pool(workers)) == uninterrupted
 
 
-def test_an_interrupted_run_ends_in_the_same_bytes(
-    root: Path, tmp_path: Path, straight: Manifest
+def test_an_interrupted_run_resumes_to_the_same_bytes(
+    root: Path, tmp_path: Path, uninterrupted: dict[str, Any]
 ) -> None:
-    """One shard was finished, one was being written when the first run died."""
-    first, *_ = jobs_of(root, tmp_path)
+    """One shard was finished and one half-written when the first run was killed."""
+    first, *_ = make_jobs(root, tmp_path)
     resize_shard(first)
     written = first.path.stat().st_mtime_ns
     killed = tmp_path / "train-unfinished" / "0123456789abcdef"
     killed.write_bytes(b"half a shard")
-    assert prepared(root, tmp_path, ThreadPoolExecutor(1)) == straight
+    assert resize_all(root, tmp_path, ThreadPoolExecutor(1)) == uninterrupted
     assert first.path.stat().st_mtime_ns == written
     assert not killed.exists()
 
 
-def test_a_shard_that_has_moved_away_is_written_again(
-    root: Path, tmp_path: Path, straight: Manifest
+def test_a_shard_that_was_moved_away_is_written_again(
+    root: Path, tmp_path: Path, uninterrupted: dict[str, Any]
 ) -> None:
-    """A run killed while it handed its results over."""
-    for job in jobs_of(root, tmp_path):
+    """A run was killed while it moved its results to data/."""
+    for job in make_jobs(root, tmp_path):
         resize_shard(job)
         job.path.unlink()
-    assert prepared(root, tmp_path, ThreadPoolExecutor(1)) == straight
+    assert resize_all(root, tmp_path, ThreadPoolExecutor(1)) == uninterrupted
     assert len(list((tmp_path / "shards/train").glob("*.lmdb"))) == 4
 
 
-def test_nothing_readable_is_refused(tmp_path: Path) -> None:
+def test_a_split_without_readable_images_is_rejected(tmp_path: Path) -> None:
     root, work = tmp_path / "photos", tmp_path / "work"
     for name in [f"{split}/a/{n}.heic" for split in ("train", "val") for n in range(12)]:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(b"no format known here")
+        (root / name).write_bytes(b"an unknown format")
     work.mkdir()
-    jobs = jobs_of(root, work)
-    resize(ThreadPoolExecutor(1), jobs, lambda n: None)
-    with pytest.raises(InputError, match="no image of train is readable: not an image"):
-        join(work / "shards/train", load_index(jobs[0].index).splits["train"], jobs)
+    jobs = make_jobs(root, work)
+    run_jobs(ThreadPoolExecutor(1), jobs, lambda n: None)
+    with pytest.raises(
+        InputError, match=r"no image of train is readable: \d+\.heic: not an image; fix: "
+    ):
+        join_shards(work / "shards/train", train_rows(jobs), jobs)
 
 
-def test_the_ledger_names_every_odd_file(root: Path, tmp_path: Path, straight: Manifest) -> None:
-    assert {(file.archive, file.name, file.done) for file in straight.odd} == {
+def test_every_odd_file_is_listed(
+    root: Path, tmp_path: Path, uninterrupted: dict[str, Any]
+) -> None:
+    odd = {(entry["archive"], entry["name"], entry["done"]) for entry in uninterrupted["odd"]}
+    assert odd == {
         ("train/cat", "2.jpg", "kept"),
         ("train/dog", "2.jpg", "kept"),
         ("train/dog", "4.jpg", "skipped"),
     }
-    assert summary(straight).startswith("11 images in 4 shards")
-    prepared(root, tmp_path, ThreadPoolExecutor(1))
+    assert summary(uninterrupted).startswith("11 images in 4 shards")
+    resize_all(root, tmp_path, ThreadPoolExecutor(1))
     shards = Shards(tmp_path / "shards/train")
-    (skipped,) = [file for file in straight.odd if file.done == "skipped"]
-    assert shards.labels[skipped.record] == -1
+    (skipped,) = [entry for entry in uninterrupted["odd"] if entry["done"] == "skipped"]
+    assert shards.labels[skipped["record"]] == -1
     assert len(shards) == 11
 
 
-def test_an_unreadable_image_fails_by_name(root: Path, tmp_path: Path) -> None:
+def test_an_unreadable_image_is_reported_by_name(root: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"train/dog: 4.jpg is unreadable: .*on_error: skip"):
-        prepared(root, tmp_path, ProcessPoolExecutor(2), on_error="fail")
+        resize_all(root, tmp_path, ProcessPoolExecutor(2), replace(OPTIONS, on_error="fail"))
 
 
-def test_a_disk_too_small_is_told_before_work_begins(
+def test_a_disk_that_is_too_small_is_reported_before_any_work(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=2_000_000))
-    with pytest.raises(InputError, match=r"0.00 GB to write, 0.00 GB free; fix: free the disk"):
-        prepared(root, tmp_path, ThreadPoolExecutor(1))
+    with pytest.raises(InputError, match=r"0.00 GB to write, 0.00 GB free; fix: free disk space"):
+        resize_all(root, tmp_path, ThreadPoolExecutor(1))
     assert not list((tmp_path / "shards/train").iterdir())
 
 
 @pytest.mark.parametrize("limit", [300_000, 1_000_000])
-def test_a_disk_that_fills_up_leaves_no_half_shard(
-    root: Path, tmp_path: Path, straight: Manifest, limit: int
+def test_a_disk_that_fills_up_leaves_no_partial_shard(
+    root: Path, tmp_path: Path, uninterrupted: dict[str, Any], limit: int
 ) -> None:
-    """A limit on the size of a file stands for the disk; then there is room again."""
-    jobs = jobs_of(root, tmp_path)
+    """A limit on file sizes simulates the full disk; then there is space again."""
+    jobs = make_jobs(root, tmp_path)
     (tmp_path / "jobs").write_bytes(pickle.dumps(jobs))
     program = (
         "import pickle, resource, sys; from pathlib import Path\n"
@@ -191,12 +205,12 @@ def test_a_disk_that_fills_up_leaves_no_half_shard(
         "for job in pickle.loads(Path(sys.argv[1]).read_bytes()): resize_shard(job)"
     )
     command = [sys.executable, "-c", program, str(tmp_path / "jobs")]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
     finished = {path.stem for path in (tmp_path / "shards/train").iterdir()}
     if limit < 600_000:  # three records of 196 KB do not fit
-        assert "free disk space, rerun" in ran.stderr
+        assert "free the disk, run again" in result.stderr
         assert finished == set()
     else:
-        assert (ran.returncode, len(finished)) == (0, 4)
+        assert (result.returncode, len(finished)) == (0, 4)
     assert not list((tmp_path / "train-unfinished").iterdir())
-    assert prepared(root, tmp_path, ThreadPoolExecutor(1)) == straight
+    assert resize_all(root, tmp_path, ThreadPoolExecutor(1)) == uninterrupted

@@ -282,9 +282,9 @@ def read_moments(root: Path) -> bool:
 def read_model(root: Path) -> bool:
     if is_rejected(load_model, root / "data/train"):
         return True
-    net, _, described = load_model(root / "data/train")
-    assert len(described["synsets"]) == len(net.fc8.bias)
-    return is_rejected(run_of, described, "val")
+    net, _, description = load_model(root / "data/train")
+    assert len(description.synsets) == len(net.fc8.bias)
+    return is_rejected(run_of, description, "val")
 
 
 def read_checkpoint(root: Path) -> bool:

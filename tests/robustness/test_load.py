@@ -25,7 +25,7 @@ from alexnet.dataset.shards import Shards
 from alexnet.model.alexnet import AlexNet
 from alexnet.model.net_config import NetConfig
 from alexnet.model.weights import load_model, save_model
-from alexnet.moments.sums import sums_of
+from alexnet.moments.sums import sum_images
 from alexnet.runtime.errors import InputError
 from alexnet.runtime.files import replaced
 from images import random_images, save_moments_of, write_split
@@ -65,7 +65,7 @@ def read_shards(folder: Path) -> Any:
 
 
 def write_moments(folder: Path, seed: int) -> None:
-    save_moments_of(folder, sums_of(random_images(2, seed)))
+    save_moments_of(folder, sum_images(random_images(2, seed)))
 
 
 def read_moments(folder: Path) -> Any:
@@ -81,7 +81,7 @@ def write_model(folder: Path, seed: int) -> None:
 
 def read_model(folder: Path) -> Any:
     net, _, description = load_model(folder)
-    return {float(weight.data.mean()) for weight in net.parameters()}, description["seed"]
+    return {float(weight.data.mean()) for weight in net.parameters()}, description.seed
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from alexnet.moments.sums import sums_of
+from alexnet.moments.sums import sum_images
 from alexnet.runtime.processes import STOPPED
 from images import Images, save_moments_of, write_split
 
@@ -31,7 +31,7 @@ def data(images: Images, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
     write_split(folder / "train", images, [n % 5 for n in range(20)])
     (folder / "moments").mkdir()
-    save_moments_of(folder / "moments", sums_of(images))
+    save_moments_of(folder / "moments", sum_images(images))
     return folder
 
 

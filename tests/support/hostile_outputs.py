@@ -17,7 +17,7 @@ from alexnet.evaluate.result import read_result
 from alexnet.model.model_file import MODEL
 from alexnet.model.tensor_file import checksum_of, json_text
 from alexnet.model.weights import load_model
-from alexnet.moments.sums import NOTHING, Sums
+from alexnet.moments.sums import ZERO, Sums
 from hostile_raw import read_rows
 from images import random_images, save_moments_of, write_split
 from mutations import mutate, mutate_value, strange_value
@@ -68,7 +68,7 @@ def valid_files(folder: Path) -> dict[str, dict[str, bytes]]:
     save_index(index, folder / "index")
     write_split(folder / "split", random_images(2), [0, 1])
     pixels = np.full((256, 256, 3), 7, np.uint64)
-    save_moments_of(folder / "moments", NOTHING + Sums(1, pixels, np.eye(3, dtype=np.uint64)))
+    save_moments_of(folder / "moments", ZERO + Sums(1, pixels, np.eye(3, dtype=np.uint64)))
     small_model(folder / "model")
     files = {name: _contents(folder / name) for name in ("index", "split", "moments", "model")}
     del files["moments"]["mean_image.png"], files["model"]["model.json"]

@@ -15,12 +15,13 @@ import scipy.io
 from PIL import Image
 
 from alexnet.archives.reader import check_unchanged, read_image
-from alexnet.archives.tar import stored_files
+from alexnet.archives.tar import list_tar
 from alexnet.dataset.index import Index
 from alexnet.index import cifar10, layouts
 from alexnet.index.devkit import read_devkit
 from alexnet.miniature.devkit import KIT, TRUTH, _meta
-from alexnet.resize.decode import square
+from alexnet.resize.decode import decode_image
+from alexnet.resize.resample import resize_and_crop
 from mutations import mutate
 
 RECORDS = 3  # in a file of CIFAR-10, instead of 10,000
@@ -77,7 +78,8 @@ def _encode(image: Image.Image, kind: str, options: dict[str, Any]) -> bytes:
 def read_picture(data: bytes, _: Path) -> None:
     resample = "area" if len(data) % 2 else "bicubic"
     suffix = [".JPEG", ".png", ".tif"][len(data) % 3]
-    pixels, odd = square(data, 256, resample=resample, apply_exif=True, suffix=suffix)
+    pixels, odd = decode_image(data, apply_exif=True, suffix=suffix)
+    pixels = resize_and_crop(pixels, 256, resample)
     assert (pixels.shape, pixels.dtype) == ((256, 256, 3), np.uint8)
     assert all(odd)
 
@@ -113,12 +115,12 @@ def tars() -> list[bytes]:
 def read_tar(data: bytes, folder: Path) -> None:
     path = folder / "a.tar"
     path.write_bytes(data)
-    files = stored_files(path)
+    files = list_tar(path)
     for name, offset, size in files:
         assert b"/" not in name
         assert 0 <= offset <= offset + size <= len(data)
     if files:
-        stored_files(path, files[0][1], files[0][2])
+        list_tar(path, files[0][1], files[0][2])
 
 
 # The devkit
@@ -162,15 +164,15 @@ def read_devkit_archive(data: bytes, folder: Path) -> None:
 
 @cache
 def cifar_files() -> list[bytes]:
-    rng = np.random.default_rng(0)
-    records = rng.integers(0, 256, (RECORDS, 1 + cifar10.PIXELS), np.uint8)
+    chance = np.random.default_rng(0)
+    records = chance.integers(0, 256, (RECORDS, 1 + cifar10.PIXEL_BYTES), np.uint8)
     records[:, 0] %= 10
     return [records.tobytes()]
 
 
 def make_cifar(rng: Random) -> bytes:
     data = bytearray(cifar_files()[0])
-    data[rng.randrange(RECORDS) * (1 + cifar10.PIXELS)] = rng.randrange(12)
+    data[rng.randrange(RECORDS) * (1 + cifar10.PIXEL_BYTES)] = rng.randrange(12)
     names = "\n".join(cifar10.NAMES).encode()
     names = names if rng.random() < 0.5 else mutate(names, rng, truths())
     changed = bytes(data) if rng.random() < 0.5 else mutate(bytes(data), rng, images())

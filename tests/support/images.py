@@ -15,7 +15,7 @@ from alexnet.dataset.checksummed import save_array, write_checksummed_json
 from alexnet.dataset.manifest import read_manifest
 from alexnet.dataset.moments import save_moments
 from alexnet.dataset.shards import SIDE, Shards
-from alexnet.moments.pca import colour_moments, mean_image
+from alexnet.moments.pca import compute_colour_moments, compute_mean_image
 from alexnet.moments.sums import Sums
 from alexnet.resize.shard_writer import write_manifest, write_shard
 
@@ -50,8 +50,8 @@ def relabel(folder: Path, labels: list[int]) -> None:
 
 def save_moments_of(folder: Path, sums: Sums) -> dict[str, Any]:
     """Write the moments of these sums, and return the colour moments."""
-    colour = colour_moments(sums)
-    save_moments(folder, mean_image(sums), colour)
+    colour = compute_colour_moments(sums)
+    save_moments(folder, compute_mean_image(sums), colour)
     return colour
 
 

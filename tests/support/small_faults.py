@@ -37,7 +37,7 @@ from alexnet.index.layouts import read_index
 from alexnet.model.alexnet import AlexNet
 from alexnet.model.net_config import NetConfig
 from alexnet.model.weights import load_model, save_model
-from alexnet.moments.sums import sums_of
+from alexnet.moments.sums import sum_images
 from alexnet.resize import jobs as jobs_module
 from alexnet.resize import shard_writer
 from alexnet.runtime.files import replaced, take_place
@@ -119,26 +119,25 @@ def write_raw_images(folder: Path) -> None:
 
 def jobs_of(folder: Path, first: int = 0) -> list[jobs_module.Job]:
     rows = load_index(folder / "index").splits["train"]
-    jobs = jobs_module.shard_jobs(
-        folder / "work", rows, records=3, index=folder / "index", root=folder / "photos",
-        split="train", resample="bicubic", pixels="raw", apply_exif=True, on_error="skip",
-    )  # fmt: skip
+    source = jobs_module.Source(folder / "index", folder / "photos", "train")
+    options = jobs_module.ResizeOptions("bicubic", "raw", apply_exif=True, on_error="skip")
+    jobs = jobs_module.plan_jobs(folder / "work", rows, source, options, records=3)
     return jobs[first:]
 
 
 def resize(folder: Path, jobs: slice = slice(None)) -> None:
-    jobs_module.resize(ImmediateExecutor(), jobs_of(folder)[jobs], lambda n: None)
+    jobs_module.run_jobs(ImmediateExecutor(), jobs_of(folder)[jobs], lambda n: None)
 
 
 def join(folder: Path) -> None:
     rows = load_index(folder / "index").splits["train"]
-    jobs_module.join(folder / "work/shards/train", rows, jobs_of(folder))
+    jobs_module.join_shards(folder / "work/shards/train", rows, jobs_of(folder))
 
 
 def read_shard_state(folder: Path) -> str:
     """Return which shards the next run would write; if none, a digest of the split."""
     next_run = ImmediateExecutor(works=False)
-    jobs_module.resize(next_run, jobs_of(folder), lambda n: None)
+    jobs_module.run_jobs(next_run, jobs_of(folder), lambda n: None)
     if next_run.submitted:
         done = [folder / "work/shards/train/00000.lmdb", folder / "work/train-00000.json"]
         return f"{next_run.submitted} to do; {[digest(path.read_bytes()) for path in done]}"
@@ -175,7 +174,7 @@ def pixels_of(folder: Path) -> str:
 
 def write_moments(seed: int) -> Callable[[Path], None]:
     images = np.random.default_rng(seed).integers(0, 256, (2, 256, 256, 3), np.uint8)
-    sums = sums_of(images)
+    sums = sum_images(images)
 
     def write(folder: Path) -> None:
         with replaced(folder / "moments") as new:
@@ -255,18 +254,6 @@ def read_checkpoint(folder: Path) -> str:
         assert torch.equal(weight, wanted[name])
         assert torch.equal(state.velocities[name], 2 * weight)
     return f"step {state.step}"
-    """Return the step from which the next run resumes, and check its weights."""
-    net, loss = net_of(9), torch.zeros(())
-    velocities = {name: torch.zeros_like(weight) for name, weight in net.state_dict().items()}
-    start = checkpoint.Position(0, 0, 0, Multistep([5]), [])
-    with redirect_stdout(None):
-        at = checkpoint.resume(folder / RUN, net, velocities, loss, start)
-    assert float(loss) == at.step
-    expected = net_of(at.step).state_dict()
-    for name, weight in net.state_dict().items():
-        assert torch.equal(weight, expected[name])
-        assert torch.equal(velocities[name], 2 * weight)
-    return f"step {at.step}"
 
 
 def write_metrics(top1: float) -> Callable[[Path], None]:

@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
 from alexnet.config.executor import workers
 from alexnet.dataset.index import load_index
-from alexnet.resize.jobs import join, resize, shard_jobs
+from alexnet.resize.jobs import ResizeOptions, Source, join_shards, plan_jobs, run_jobs
 from alexnet.runtime.errors import InputError
 from alexnet.runtime.scratch import locked
 
@@ -31,13 +31,11 @@ def main() -> None:
     work, root, index = map(Path, sys.argv[1:4])
     executor = EXECUTORS[sys.argv[4]](sys.argv[5])
     rows = load_index(index).splits["train"]
-    jobs = shard_jobs(
-        work, rows, records=8, index=index, root=root, split="train", resample="bicubic",
-        pixels="raw", apply_exif=True, on_error="skip",
-    )  # fmt: skip
+    options = ResizeOptions("bicubic", "raw", apply_exif=True, on_error="skip")
+    jobs = plan_jobs(work, rows, Source(index, root, "train"), options, records=8)
     with locked(work / "lock"), workers(executor) as pool:
-        resize(pool, jobs, lambda n: print(n, flush=True))
-    join(work / "shards/train", rows, jobs)
+        run_jobs(pool, jobs, lambda n: print(n, flush=True))
+    join_shards(work / "shards/train", rows, jobs)
 
 
 if __name__ == "__main__":

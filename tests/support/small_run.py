@@ -17,7 +17,7 @@ from alexnet.model.alexnet import AlexNet, initialise
 from alexnet.model.net_config import LAYERS, NetConfig
 from alexnet.model.tensor_file import load_tensors
 from alexnet.model.weights import load_model
-from alexnet.moments.sums import sums_of
+from alexnet.moments.sums import sum_images
 from alexnet.runtime.errors import InputError
 from alexnet.train import checkpoint
 from alexnet.train.schedule import Multistep
@@ -53,7 +53,7 @@ def write_run(root: Path, seed: int) -> None:
         images = coarse.repeat(32, axis=1).repeat(32, axis=2)
         if pixels == "raw":
             images = random_images(count, seed)
-            sums = sums_of(images)
+            sums = sum_images(images)
         write_split(data / "shards" / split, images, labels.tolist(), RECORDS, pixels)
     for name in {*OUTPUTS} - {"shards"}:
         (data / name).mkdir()

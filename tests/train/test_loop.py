@@ -13,7 +13,7 @@ from alexnet.dataset.shards import Shards
 from alexnet.input.augment import AugmentSettings
 from alexnet.model.alexnet import AlexNet
 from alexnet.model.tensor_file import load_tensors
-from alexnet.moments.sums import sums_of
+from alexnet.moments.sums import sum_images
 from alexnet.runtime.errors import InputError
 from alexnet.runtime.threads import core_count, find_libgomp, hold_threads
 from alexnet.train import loop
@@ -60,7 +60,7 @@ def test_training_can_overfit_twenty_images(tmp_path: Path) -> None:
     coarse = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 3), np.uint8)
     patches = coarse.repeat(32, axis=1).repeat(32, axis=2)
     shards = write_split(tmp_path / "patches", patches, [n % 5 for n in range(20)], records=20)
-    save_moments_of(tmp_path, sums_of(patches))
+    save_moments_of(tmp_path, sum_images(patches))
     recipe = replace(
         RECIPE,
         lr=0.003,

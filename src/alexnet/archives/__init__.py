@@ -1,1 +1,1 @@
-"""Raw bytes of one image, by archive and offset."""
+"""The raw bytes of one image, read by archive and offset."""

@@ -1,4 +1,4 @@
-"""The folder of the raw data; the miniature is drawn where it is missing."""
+"""Find the folder of the raw data; draw the miniature if it does not exist yet."""
 
 import shutil
 from collections.abc import Mapping
@@ -10,28 +10,30 @@ from alexnet.runtime.scratch import fingerprint, locked
 
 
 def open_raw(root: str, seed: int, drawn: Mapping[str, int] | None) -> Path:
-    """The folder of the raw data set; `drawn`, the miniature's counts, is drawn if it isn't there.
+    """Return the folder of the raw data set.
 
-    Else as `raw_folder`.
+    `drawn`: the numbers of classes and images of a miniature, which is drawn if it does not exist;
+    None for any other data set. Raises InputError as `raw_folder`.
     """
-    if drawn is not None:
-        return _drawn(root, seed, drawn)
-    return raw_folder(root)
+    return raw_folder(root) if drawn is None else _draw_once(root, seed, drawn)
 
 
 def drawn_folder(root: str, seed: int, counts: Mapping[str, int]) -> Path:
-    """Where the miniature lies, or will: its name says what drew it, others can lie beside it."""
+    """Return the miniature's folder, drawn or not.
+
+    Its name ends with a hash of seed, counts and drawing code, so that versions can coexist.
+    """
     modules = (devkit, render, classes, generate, geometry, *classes.KINDS)
     sources = (Path(str(module.__file__)) for module in modules)
     return home() / f"{root}-{fingerprint(seed, dict(counts), *sources)[:8]}"
 
 
-def _drawn(root: str, seed: int, counts: Mapping[str, int]) -> Path:
+def _draw_once(root: str, seed: int, counts: Mapping[str, int]) -> Path:
     folder = drawn_folder(root, seed, counts)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with locked(folder.with_suffix(".lock")):
         if not folder.exists():
-            for killed in folder.parent.glob(f"{folder.name}.*.partial"):
-                shutil.rmtree(killed)
+            for unfinished in folder.parent.glob(f"{folder.name}.*.partial"):  # of a killed run
+                shutil.rmtree(unfinished)
             generate.write_miniature(folder, seed=seed, **counts)
     return folder

@@ -1,4 +1,4 @@
-"""The files stored in a tar, by offset: the headers alone are read, and nothing is unpacked."""
+"""Find the files in a tar by offset: only the headers are read, and nothing is unpacked."""
 
 import os
 import posixpath
@@ -10,82 +10,88 @@ from typing import Any, BinaryIO
 from alexnet.dataset.index import FileEntry
 from alexnet.runtime.errors import InputError
 
-AGAIN = "download it again"
-NOTES = (  # members that hold not a file but a name or more about the next one
+DOWNLOAD = "download it again"
+EXTENDED_HEADERS = (  # members that are no file, but hold a long name or more about the next member
     *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
     *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
 )
-SHOWN = 100  # characters of a name, in words
-MOST_NOTES = 1 << 20  # bytes of one: tarfile reads it whole
+MAX_EXTENDED_BYTES = 1 << 20  # of one extended header: tarfile reads it whole
+SHOWN_CHARACTERS = 100  # of a member's name, in messages
 
 
 class _Member(tarfile.TarInfo):
-    """A member none of whose notes takes memory, or time, beyond what a file's name needs."""
+    """A tar member; sparse files and oversized extended headers are rejected.
+
+    Both could cost memory or time out of proportion to the size of the tar.
+    """
 
     def _proc_member(self, tar: tarfile.TarFile) -> tarfile.TarInfo:
         if self.type == tarfile.GNUTYPE_SPARSE:
-            raise tarfile.ReadError(f"{self.name[:80]!r} is sparse")
-        if self.type in NOTES and not 0 <= self.size <= MOST_NOTES:
-            raise tarfile.ReadError(f"{self.size:,} bytes of notes on one member")
-        found: tarfile.TarInfo = super()._proc_member(tar)  # type: ignore[misc]
-        return found
+            raise tarfile.ReadError(f"{self.name[:80]!r} is a sparse file")
+        if self.type in EXTENDED_HEADERS and not 0 <= self.size <= MAX_EXTENDED_BYTES:
+            raise tarfile.ReadError(f"an extended header has {self.size:,} bytes")
+        member: tarfile.TarInfo = super()._proc_member(tar)  # type: ignore[misc]
+        return member
 
 
-def stored_files(path: Path, start: int = 0, size: int | None = None) -> list[FileEntry]:
-    """Last name component, offset in `path` and size of each regular file of the tar at `start`.
+def list_tar(path: Path, start: int = 0, size: int | None = None) -> list[FileEntry]:
+    """Return base name, offset and size of each file in a tar.
 
-    `size`: of a tar that lies in another. Links, devices, folders and hidden files don't count.
-    Of two members of one name the last is taken, as unpacking would leave it. A name is never used
-    as a path. Raises InputError where the tar is damaged, or ends before its last member does.
+    Offsets are relative to the start of the file `path`. The tar is the file `path`, or the `size`
+    bytes at `start` in it if it is nested in another tar. Links, devices, folders and hidden files
+    are skipped. Of members with the same path the last counts, as when unpacking. Names are never
+    used as paths. Raises InputError if the tar is damaged or truncated.
     """
-    found: dict[str, FileEntry] = {}  # of this tar alone: at most 150,000 at a time
+    found: dict[str, FileEntry] = {}  # of this tar only: at most 150,000 at a time
     end = path.stat().st_size if size is None else start + size
     with path.open("rb") as file:
         file.seek(start)
-        for member in members(file, path, end, nested=size is not None):
+        for member in iterate_members(file, path, end, nested=size is not None):
             name = posixpath.basename(member.name)
             if name and member.isreg() and not name.startswith("."):
-                place = os.fsencode(name), member.offset_data, member.size
-                found[posixpath.normpath(member.name)] = place
+                entry = os.fsencode(name), member.offset_data, member.size
+                found[posixpath.normpath(member.name)] = entry
     return list(found.values())
 
 
-def members(
+def iterate_members(
     file: BinaryIO, path: Path, end: int, *, nested: bool = False
 ) -> Iterator[tarfile.TarInfo]:
-    """The members of the tar that starts where `file` stands and must not reach beyond `end`.
+    """Yield the members of the tar at the current position of `file`.
 
-    `path` is for words alone. Raises InputError as `stored_files`.
+    `end` is where the tar ends, in bytes from the start of the file. `path` is only used in
+    messages. Raises InputError if the tar is damaged or truncated.
     """
     last = file.tell()
     try:
         with tarfile.TarFile(fileobj=file, tarinfo=_Member) as opened:
             tar: Any = opened  # `members`, `firstmember` and `offset` have no types
-            # beyond the `end` of a tar in a tar the outer one goes on, with headers of its own
+            # beyond the `end` of a nested tar, the outer tar continues with headers of its own
             while (tar.firstmember or tar.offset < end) and (member := tar.next()) is not None:
-                tar.members = []  # else it would keep every one of them
-                name = member.name[-SHOWN:]
+                tar.members = []  # tarfile would keep all of them in memory
+                name = member.name[-SHOWN_CHARACTERS:]
                 if member.issparse() or not last < tar.offset:
-                    raise InputError(f"{path} is damaged at {name!r}", AGAIN)
+                    raise InputError(f"{path} is damaged at {name!r}", DOWNLOAD)
                 if member.offset_data + (member.size if member.isreg() else 0) > end:
-                    raise InputError(f"{path} is cut short: it ends in {name!r}", AGAIN)
+                    raise InputError(f"{path} is truncated: it ends inside {name!r}", DOWNLOAD)
                 last = tar.offset
                 yield member
             _check_end(file, path, tar.offset, end, nested)
     except (tarfile.TarError, ValueError, OverflowError, RecursionError) as error:
-        raise InputError(f"{path} is damaged: {error}", AGAIN) from None
+        raise InputError(f"{path} is damaged: {error}", DOWNLOAD) from None
 
 
 def _check_end(file: BinaryIO, path: Path, offset: int, end: int, nested: bool) -> None:
-    """tarfile takes a damaged header for the end, and a missing end for one: neither is right.
+    """Raise InputError unless a block of zeros ends the tar at `offset`.
 
-    What lies in another tar has its length from there, and needs no mark at its end.
+    tarfile stops without an error at a damaged header and at the end of a truncated file. A nested
+    tar may lack the block: the outer tar says how long it is.
     """
     if nested and offset >= end:
         return
     file.seek(offset)
     block = file.read(tarfile.BLOCKSIZE)
     if len(block) < tarfile.BLOCKSIZE:
-        raise InputError(f"{path} is cut short: the mark at a tar's end is missing", AGAIN)
+        raise InputError(f"{path} is truncated: its end-of-archive block is missing", DOWNLOAD)
     if any(block):
-        raise InputError(f"{path} is damaged at byte {offset:,}: no tar header", AGAIN)
+        raise InputError(f"{path} is damaged at byte {offset:,}: invalid tar header", DOWNLOAD)

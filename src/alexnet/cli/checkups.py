@@ -55,15 +55,15 @@ def damage_in(
 
 def wrong_md5(parameters: list[str]) -> Iterator[str]:
     """The raw archives whose MD5 is not the one published."""
-    from alexnet.index import layouts
+    from alexnet.index import md5
 
     dataset = load_config(parameters).dataset
     if dataset.drawn:
         raise InputError("the data set is drawn: nobody published its MD5", "dataset=ilsvrc2012")
     root = _root(dataset)
-    known = list(layouts.check_md5(root))
+    known = list(md5.check_md5(root))
     if not known:
-        names = ", ".join(layouts.MD5)
+        names = ", ".join(md5.PUBLISHED)
         raise InputError(f"{root} has no archive whose MD5 is published: {names}")
     for name, expected, found in known:
         if found != expected:
@@ -105,7 +105,7 @@ def _raw(dataset: Any) -> Iterator[Finding]:
         yield Finding("raw data", "the miniature, not drawn yet: dvc repro draws it")
         return
     layout = layouts.find_layout(root) if dataset.layout == "auto" else str(dataset.layout)
-    yield Finding("raw data", f"{layouts.DESCRIPTIONS[layout]} in {root}")
+    yield Finding("raw data", f"{layouts.LAYOUTS[layout].description} in {root}")
     yield from doctor.attempted("data/index", lambda: doctor.drift(DATA, root))
     index = layouts.read_index(root, layout, dataset.seed, dataset.held_out)
     yield from doctor.raw(index)

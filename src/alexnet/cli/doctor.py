@@ -14,13 +14,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from alexnet.archives.reader import check_unchanged, file_of, read_image
+from alexnet.archives.reader import check_unchanged, locate_file, read_image
 from alexnet.config.stage import PACKAGES
 from alexnet.dataset.index import Index, load_index
 from alexnet.dataset.shards import SIDE
 from alexnet.model.layer_shapes import layer_shapes
 from alexnet.model.net_config import NetConfig
-from alexnet.resize.decode import UnreadableImageError, square
+from alexnet.resize.decode import UnreadableImageError, decode_image
+from alexnet.resize.resample import resize_and_crop
 from alexnet.resize.shard_writer import DISK_BYTES
 from alexnet.runtime.errors import InputError
 from alexnet.runtime.threads import usable_cores, usable_threads
@@ -192,13 +193,14 @@ def tried(root: Path, index: Index, how: Any) -> Cost:
 
 
 def _cost(root: Path, index: Index, row: Any, how: Any) -> Cost:
-    _forget(file_of(root, index.archives, row))
+    _forget(locate_file(root, index.archives, row))
     begun = time.perf_counter()
     data = read_image(root, index.archives, row)
     read = time.perf_counter() - begun
     begun = time.process_time()
     with suppress(UnreadableImageError):
-        square(data, SIDE, resample=how.resample, apply_exif=how.apply_exif)
+        pixels, _ = decode_image(data, apply_exif=how.apply_exif)
+        resize_and_crop(pixels, SIDE, how.resample)
     return Cost(read, time.process_time() - begun)
 
 

@@ -15,7 +15,7 @@ from alexnet.dataset.index import Index, Rows, load_index
 from alexnet.dataset.manifest import OddFile
 from alexnet.dataset.moments import load_moments
 from alexnet.dataset.shards import Shards
-from alexnet.index.layouts import label_order
+from alexnet.index.layouts import describe_label_order
 from alexnet.moments.pca import IMAGENET_AXES, IMAGENET_DEVIATIONS, IMAGENET_MEANS
 
 TIMES = 4  # the strip's photo is drawn at 256 / TIMES pixels
@@ -30,7 +30,7 @@ def index_tables(folder: Path) -> Iterator[Table]:
     Raises InputError where `folder` holds no valid index.
     """
     index = load_index(folder)
-    title = f"{len(index.synsets):,} classes; {label_order(index)}"
+    title = f"{len(index.synsets):,} classes; {describe_label_order(index)}"
     table = columns(title, "split", "images", "GB", "smallest class", "largest class")
     for split, rows in index.splits.items():
         size = f"{rows['size'].sum() / GIGA:,.3f}"

@@ -17,7 +17,8 @@ from alexnet.dataset.shards import SIDE, Pixels
 from alexnet.inference.ten_views import crop_centre_view, predict_views
 from alexnet.inference.top_k import rank_labels
 from alexnet.model.alexnet import AlexNet
-from alexnet.resize.decode import MOST_BYTES, UnreadableImageError, square
+from alexnet.resize.decode import MAX_FILE_BYTES, UnreadableImageError, decode_image
+from alexnet.resize.resample import resize_and_crop
 from alexnet.runtime.errors import InputError
 
 S = TypeVar("S")
@@ -154,10 +155,11 @@ def _read(photo: Path | Refused, rule: Rule) -> Photo | Refused:
         return photo
     try:
         with photo.open("rb") as file:
-            data = file.read(MOST_BYTES + 1)
-        if len(data) > MOST_BYTES:
-            return Refused(photo, f"more than {MOST_BYTES >> 20} MiB")
-        return Photo(photo, *square(data, SIDE, suffix=photo.suffix, **rule._asdict()))
+            data = file.read(MAX_FILE_BYTES + 1)
+        if len(data) > MAX_FILE_BYTES:
+            return Refused(photo, f"more than {MAX_FILE_BYTES >> 20} MiB")
+        pixels, odd = decode_image(data, apply_exif=rule.apply_exif, suffix=photo.suffix)
+        return Photo(photo, resize_and_crop(pixels, SIDE, rule.resample), odd)
     except OSError as error:
         return Refused(photo, error.strerror or str(error))
     except UnreadableImageError as error:

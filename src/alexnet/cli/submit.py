@@ -10,17 +10,18 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from alexnet.archives.reader import read_image
+from alexnet.archives.reader import Archives, read_image
 from alexnet.cli.photos import Rule, read_ahead
 from alexnet.dataset.shards import SIDE, Pixels
-from alexnet.index.class_archives import Archives, flat_rows
+from alexnet.index.class_archives import index_flat
 from alexnet.inference.ten_views import predict_views
 from alexnet.inference.top_k import TOP_K, rank_labels
 from alexnet.model.alexnet import AlexNet
 from alexnet.model.description import ModelDescription
 from alexnet.model.precision import pick_autocast
 from alexnet.model.weights import load_model
-from alexnet.resize.decode import UnreadableImageError, square
+from alexnet.resize.decode import UnreadableImageError, decode_image
+from alexnet.resize.resample import resize_and_crop
 from alexnet.runtime.errors import InputError
 from alexnet.runtime.files import write_atomically
 from alexnet.runtime.progress import progress
@@ -63,7 +64,7 @@ def write_submission(path: Path, voters: Sequence[Voter], images: Path) -> list[
     if not images.exists():
         raise InputError(f"{images} does not exist", "name the tar of the test images")
     archives: Archives = []
-    rows = flat_rows(images.parent, images.name, archives)
+    rows = index_flat(images.parent, images.name, archives)
     if not len(rows):
         raise InputError(f"{images} holds no image", "name the tar of the test images")
     rows = rows[np.argsort(rows["name"], kind="stable")]
@@ -84,7 +85,8 @@ def _read(row: Any, root: Path, archives: Archives, rule: Rule) -> Pixels | str:
     name = bytes(row["name"]).decode(errors="replace")
     try:
         data = read_image(root, archives, row)
-        return square(data, SIDE, suffix=Path(name).suffix, **rule._asdict())[0]
+        pixels, _ = decode_image(data, apply_exif=rule.apply_exif, suffix=Path(name).suffix)
+        return resize_and_crop(pixels, SIDE, rule.resample)
     except UnreadableImageError as error:
         return f"{name}: {' '.join(str(error).split())}"
 

@@ -16,8 +16,8 @@ from alexnet.dataset.index import Index
 from alexnet.dataset.moments import load_moments
 from alexnet.dataset.shards import Shards
 from alexnet.model.model_file import MODEL, read_model
-from alexnet.moments.pca import colour_moments, mean_image
-from alexnet.moments.sums import NOTHING, Sums, sums_of_shard
+from alexnet.moments.pca import compute_colour_moments, compute_mean_image
+from alexnet.moments.sums import ZERO, Sums, sum_shard
 from alexnet.runtime.errors import InputError, rebuild_command
 from alexnet.runtime.progress import track
 
@@ -33,7 +33,7 @@ class Checked:
 def verify_shard(folder: Path, n: int) -> Checked:
     """Check shard `n` of the split in `folder` by its SHA-256 and, where that fails, by record."""
     damage = list(Shards(folder).find_damage(n))
-    return Checked(damage, None if damage else sums_of_shard(folder, n))
+    return Checked(damage, None if damage else sum_shard(folder, n))
 
 
 def verify(pool: Executor, data: Path, index: Index) -> Iterator[str]:
@@ -89,9 +89,9 @@ def _moments(folder: Path, sums: list[Sums | None]) -> Iterator[str]:
     whole = [some for some in sums if some is not None]
     if len(whole) < len(sums):
         return  # what was summed over is no longer there
-    total = sum(whole, start=NOTHING)
-    same_colour = colour | colour_moments(total) == colour
-    if not same_colour or not np.array_equal(written.mean_image, mean_image(total)):
+    total = sum(whole, start=ZERO)
+    same_colour = colour | compute_colour_moments(total) == colour
+    if not same_colour or not np.array_equal(written.mean_image, compute_mean_image(total)):
         name = "mean_image.npy" if same_colour else "moments.json"
         fix = rebuild_command(folder / name, "moments")
         yield f"{folder} is not of these shards: {name}; fix: {fix}"

@@ -1,1 +1,1 @@
-"""Find the raw images, their labels and their classes."""
+"""Index the raw images: their places in the archives, labels and classes."""

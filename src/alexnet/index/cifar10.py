@@ -1,6 +1,6 @@
-"""CIFAR-10, binary version: the images are records, a label and three planes of 32 × 32 bytes."""
+"""CIFAR-10, binary version: a record is a label and three planes of 32 × 32 bytes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -16,52 +16,65 @@ VAL = "test_batch.bin"
 ANIMALS = ["bird", "cat", "deer", "dog", "frog", "horse"]
 NAMES = ["airplane", "automobile", *ANIMALS, "ship", "truck"]
 RECORDS = 10_000  # in each file
-PIXELS = 3_072  # red, green and blue, after one byte of label
+PIXEL_BYTES = 3_072  # red, green and blue, after one byte of label
+UNPACK = "unpack cifar-10-binary.tar.gz again"
 
 Pixels = npt.NDArray[np.uint8]
 
 
 def read_cifar10(root: Path, seed: int) -> Index:
-    """Every record as a row: offset and size of its pixels. test_batch, 10,000 images, is val.
+    """Index every record by the offset and size of its pixels.
 
-    Raises InputError where a file is missing, has not 10,000 records, or has a label beyond 9.
+    test_batch.bin is val. Raises InputError as `read_records`, or if batches.meta.txt does not name
+    10 classes.
     """
-    folder = FOLDER if (root / FOLDER).is_dir() else ""
-    paths = [str(Path(folder) / name) for name in (*TRAIN, VAL)]
-    tables = [_rows(root / path, archive) for archive, path in enumerate(paths)]
-    archives = [(path, (root / path).stat().st_size) for path in paths]
-    meta = root / folder / "batches.meta.txt"
-    names = read_lines(meta) if meta.is_file() else NAMES
-    if len(names) != len(NAMES):
-        raise InputError(f"{meta} names {len(names)} classes, not 10", "unpack it again")
-    synsets = [Synset(0, name, name) for name in names]
+    folder = _folder(root)
+    names = [*TRAIN, VAL]
+    tables = [_index_file(folder / name, archive) for archive, name in enumerate(names)]
+    paths = [folder / name for name in names]
+    archives = [(str(path.relative_to(root)), path.stat().st_size) for path in paths]
+    meta = folder / "batches.meta.txt"
+    words = read_lines(meta) if meta.is_file() else NAMES
+    if len(words) != len(NAMES):
+        raise InputError(f"{meta} names {len(words)} classes instead of 10", UNPACK)
+    synsets = [Synset(0, name, name) for name in words]
     train = shuffle(np.concatenate(tables[:-1]), seed)
     return Index({"train": train, "val": tables[-1]}, archives, synsets)
 
 
-def read_pixels(root: Path, names: Sequence[str]) -> tuple[Pixels, Pixels]:
-    """All images of the files `names`, (N, 3, 32, 32) uint8, and their labels, (N,) uint8.
+def read_pixels(root: Path, names: Iterable[str]) -> tuple[Pixels, Pixels]:
+    """Return all images and labels of the files `names`.
 
-    Raises InputError as `read_cifar10`.
+    Shapes (N, 3, 32, 32) and (N,), both uint8. Raises InputError as `read_records`.
     """
-    folder = root / FOLDER if (root / FOLDER).is_dir() else root
-    for name in names:
-        _rows(folder / name, 0)
-    records = [np.fromfile(folder / name, np.uint8).reshape(-1, 1 + PIXELS) for name in names]
-    every = np.concatenate(records)
-    return every[:, 1:].reshape(-1, 3, 32, 32), every[:, 0]
+    records = np.concatenate([read_records(_folder(root) / name) for name in names])
+    return records[:, 1:].reshape(-1, 3, 32, 32), records[:, 0]
 
 
-def _rows(path: Path, archive: int) -> Rows:
-    size = path.stat().st_size if path.is_file() else 0
-    if size != RECORDS * (1 + PIXELS):
-        found = f"holds {size:,} of {RECORDS * (1 + PIXELS):,} bytes" if size else "is missing"
-        raise InputError(f"{path} {found}", "unpack cifar-10-binary.tar.gz again")
-    labels = np.fromfile(path, np.uint8)[:: 1 + PIXELS]
-    if labels.max() >= len(NAMES):
-        raise InputError(f"{path} is damaged: a label is {labels.max()}", "unpack it again")
+def read_records(path: Path) -> Pixels:
+    """Return the records of one file, (10000, 3073) uint8.
+
+    The first byte of each is the label, the others are its pixels. Raises InputError if the file is
+    missing, has another size, or has a label above 9.
+    """
+    size, expected = path.stat().st_size if path.is_file() else None, RECORDS * (1 + PIXEL_BYTES)
+    if size != expected:
+        found = "is missing" if size is None else f"has {size:,} of {expected:,} bytes"
+        raise InputError(f"{path} {found}", UNPACK)
+    records = np.fromfile(path, np.uint8).reshape(RECORDS, 1 + PIXEL_BYTES)
+    if (highest := records[:, 0].max()) >= len(NAMES):
+        raise InputError(f"{path} is damaged: it contains the label {highest}, above 9", UNPACK)
+    return records
+
+
+def _folder(root: Path) -> Path:
+    return root / FOLDER if (root / FOLDER).is_dir() else root
+
+
+def _index_file(path: Path, archive: int) -> Rows:
     rows = np.empty(RECORDS, ROW)
-    rows["label"], rows["archive"], rows["size"] = labels, archive, PIXELS
-    rows["offset"] = np.arange(RECORDS) * (1 + PIXELS) + 1
+    rows["label"] = read_records(path)[:, 0]
+    rows["archive"], rows["size"] = archive, PIXEL_BYTES
+    rows["offset"] = np.arange(RECORDS) * (1 + PIXEL_BYTES) + 1
     rows["name"] = [f"{path.stem}_{n:05d}.ppm".encode() for n in range(RECORDS)]
     return rows

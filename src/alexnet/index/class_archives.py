@@ -1,6 +1,7 @@
-"""The parts of a split, each a tar, a tar in a tar or a folder, as rows of an index.
+"""Find the tars and folders that hold the images of a split, and index the images in them.
 
-A part holds the images of one class, or those of all, with the labels told elsewhere.
+Each is a tar, a tar nested in a tar, or a folder. It holds the images of one class, or of all
+classes if the labels are stored elsewhere.
 """
 
 import os
@@ -10,86 +11,101 @@ from typing import NamedTuple
 
 import numpy as np
 
-from alexnet.archives.reader import files_in
-from alexnet.archives.tar import stored_files
+from alexnet.archives.reader import Archives, list_folder
+from alexnet.archives.tar import list_tar
 from alexnet.dataset.index import ROW, FileEntry, Rows, make_rows
-from alexnet.index.synsets import WORDS
+from alexnet.index.completeness import abridge
+from alexnet.index.synsets import WORDS_FILES
 from alexnet.runtime.errors import InputError
 from alexnet.runtime.progress import track
 
-Archives = list[tuple[str, int]]  # path relative to the root, bytes
+ARRANGE = "arrange the images as <split>/<class>/<image>"
 
 
-class Part(NamedTuple):
-    """`name`: of the class. `path`: relative to the root; `start`, `size`: of a tar in that tar."""
+class ClassArchive(NamedTuple):
+    """The tar or folder of a class. `start` and `size`: of a tar nested in the tar `path`."""
 
     name: str
-    path: str
+    path: str  # relative to the root
     start: int = 0
     size: int | None = None
 
 
-def class_parts(root: Path, path: str) -> list[Part]:
-    """A part a class: of a tar of tars, of a folder of tars or of a folder of folders.
+def find_class_archives(root: Path, path: str) -> list[ClassArchive]:
+    """Return the archive of each class.
 
-    Raises InputError where the folder holds other things, or nothing.
+    `path`: a tar of tars, a folder of tars or a folder of folders, relative to `root`. Raises
+    InputError if the folder is empty or contains anything else.
     """
     if (root / path).is_dir():
-        return _beside_each_other(root, path)
-    tars = stored_files(root / path)
+        return _find_in_folder(root, path)
     return [
-        Part(name.decode(errors="replace").removesuffix(".tar"), path, *place)
-        for name, *place in tars
+        ClassArchive(name.decode(errors="replace").removesuffix(".tar"), path, start, size)
+        for name, start, size in list_tar(root / path)
     ]
 
 
-def _beside_each_other(root: Path, path: str) -> list[Part]:
-    entries = sorted((root / path).iterdir())
-    shown = [e for e in entries if not e.name.startswith(".") and e.name not in WORDS]
-    if not shown:
-        raise InputError(f"{root / path} is empty", "put a folder a class into it")
-    are_tars = shown[0].suffix == ".tar" and shown[0].is_file()
-    for entry in shown:
-        if not (entry.is_file() and entry.suffix == ".tar" if are_tars else entry.is_dir()):
-            what = "a class's tar" if are_tars else "a class folder"
-            raise InputError(f"{entry} is not {what}", "keep to <split>/<class>/<image>")
-    return [Part(entry.name.removesuffix(".tar"), str(Path(path) / entry.name)) for entry in shown]
+def _find_in_folder(root: Path, path: str) -> list[ClassArchive]:
+    shown = [entry for entry in sorted((root / path).iterdir()) if not entry.name.startswith(".")]
+    entries = [entry for entry in shown if entry.name not in WORDS_FILES]
+    if not entries:
+        raise InputError(f"{root / path} contains no class folders", ARRANGE)
+    are_tars = _is_tar(entries[0])
+    for entry in entries:
+        if not (_is_tar(entry) if are_tars else entry.is_dir()):
+            raise InputError(f"{entry} is not a class {'tar' if are_tars else 'folder'}", ARRANGE)
+    return [
+        ClassArchive(entry.name.removesuffix(".tar"), str(Path(path) / entry.name))
+        for entry in entries
+    ]
 
 
-def class_rows(
-    root: Path, parts: Sequence[Part], label_of: Mapping[str, int], archives: Archives, split: str
+def _is_tar(path: Path) -> bool:
+    return path.suffix == ".tar" and path.is_file()
+
+
+def index_classes(
+    root: Path,
+    classes: Sequence[ClassArchive],
+    label_of: Mapping[str, int],
+    archives: Archives,
+    split: str,
 ) -> Rows:
-    """The rows of all `parts`, in order of the labels; new archives are added to `archives`.
+    """Return the rows of all `classes` in label order.
 
-    Raises InputError for a class that is none, and for a class of train without an image.
+    Appends new tars and folders to `archives`. Raises InputError for an unknown class, and in train
+    for a class without images.
     """
-    for part in parts:
-        if part.name not in label_of:
-            holds = f"{root / part.path} holds {part.name}, not a class of the devkit or of train"
-            raise InputError(holds, "use the devkit of this very set, and the same classes in all")
+    for archive in classes:
+        if archive.name not in label_of:
+            unknown = f"unknown class {archive.name!r}; known: {abridge(list(label_of))}"
+            fix = "use the devkit of this data set, and the same class names in all splits"
+            raise InputError(f"{root / archive.path} holds the {unknown}", fix)
     tables = [np.empty(0, ROW)]
-    for part in track(parts, len(parts), f"index {split}", "classes"):
-        tables.append(_rows(root, part, label_of[part.name], archives))
+    for archive in track(classes, len(classes), f"index {split}", "classes"):
+        tables.append(_index(root, archive, label_of[archive.name], archives))
         if split == "train" and not len(tables[-1]):
-            raise InputError(f"{root / part.path}: {part.name} holds no image", "put some into it")
+            what = f"{root / archive.path}: class {archive.name} has no images"
+            raise InputError(what, "add images to it, or remove it from all splits")
     tables.sort(key=lambda rows: rows["label"][0] if len(rows) else -1)
     return np.concatenate(tables)
 
 
-def flat_rows(root: Path, path: str, archives: Archives) -> Rows:
-    """The rows of one flat tar or folder in order of the names, with −1 in place of a label."""
-    return _rows(root, Part("", path), -1, archives)
+def index_flat(root: Path, path: str, archives: Archives) -> Rows:
+    """Return a flat tar's or folder's rows by name, labelled −1. Extends `archives`."""
+    return _index(root, ClassArchive("", path), -1, archives)
 
 
-def _rows(root: Path, part: Part, label: int, archives: Archives) -> Rows:
-    path = root / part.path
+def _index(root: Path, archive: ClassArchive, label: int, archives: Archives) -> Rows:
+    path = root / archive.path
     files: list[FileEntry]
     if path.is_dir():
-        files = [(os.fsencode(name), 0, n) for name, n in files_in(path).items()]
-        size = sum(n for *_, n in files)
+        sizes = list_folder(path)
+        files = [(os.fsencode(name), 0, size) for name, size in sizes.items()]
+        total = sum(sizes.values())
     else:
-        files = stored_files(path, part.start, part.size)
-        size = path.stat().st_size
-    if not archives or archives[-1][0] != part.path:
-        archives.append((part.path, size))
+        files = list_tar(path, archive.start, archive.size)
+        total = path.stat().st_size
+    if not archives or archives[-1][0] != archive.path:  # the tars in one tar share an entry
+        archives.append((archive.path, total))
     return make_rows(files, label, len(archives) - 1)

@@ -1,1 +1,1 @@
-"""Raw images → 256×256 RGB in shards (section 2)."""
+"""Resize the raw images to 256×256 RGB and store them in shards (section 2)."""
