@@ -1,4 +1,4 @@
-"""Everything before it → data/report: one page that shows it all, and its figures as PNG files."""
+"""The outputs of all stages → data/report: one HTML page, and its figures as PNG files."""
 
 import sys
 from pathlib import Path
@@ -7,7 +7,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from alexnet.config.schema import Config
 from alexnet.config.stage import stage
-from alexnet.report.collect import gathered
+from alexnet.report.collect import collect_report
 from alexnet.report.page import write_report
 from alexnet.runtime.files import replaced
 
@@ -16,10 +16,10 @@ FOLDER = Path("data/report")
 
 @stage
 def main(config: Config) -> None:
-    report = gathered(Path())
+    report = collect_report(Path())
     with replaced(FOLDER) as folder:
         write_report(folder, report)
-    print(f"report: {FOLDER / 'index.html'}: open it in a browser")
+    print(f"report: open {FOLDER / 'index.html'} in a browser")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import yaml
 
 from alexnet.comparison.paper import TABLES
 from alexnet.comparison.results_on_disk import COLLECTED
-from alexnet.comparison.runs import WHOLE
+from alexnet.comparison.runs import PLAIN_ROWS
 from alexnet.config.compose import load_config
 from alexnet.model.alexnet import AlexNet, layers_of
 from imports import ROOT, SOURCE, imported, package
@@ -90,7 +90,7 @@ def test_every_row_of_the_paper_that_is_not_a_plain_run_is_filled_by_an_experime
         for name in re.findall(r'(?:record|average)\.py (".*?"|\S+)', " ".join(commands)):
             item = re.fullmatch(r"\$\{item\.(\w+)\}", name)
             recorded |= set(told["matrix"][item[1]]) if item else {name.strip('"')}
-    assert keys - {*WHOLE, "Fall 2009"} <= recorded
+    assert keys - {*PLAIN_ROWS, "Fall 2009"} <= recorded
 
 
 def _line_of(path: str, start: str) -> str:

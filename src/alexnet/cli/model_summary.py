@@ -87,8 +87,8 @@ def _shape(shape: tuple[int, ...]) -> str:
 
 def model_pictures(weights: Weights, described: Mapping[str, Any]) -> dict[str, bytes]:
     """The kernels of the first layer (figure 3), as a PNG file."""
-    from alexnet.figures.kernels import kernels_picture
-    from alexnet.figures.style import png_bytes
+    from alexnet.figures.kernels import draw_kernels
+    from alexnet.figures.style import encode_png
 
     towers = NetConfig(**described["net"]).towers
-    return {"kernels": png_bytes(kernels_picture(weights["conv1.weight"], towers))}
+    return {"kernels": encode_png(draw_kernels(weights["conv1.weight"], towers))}
