@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from alexnet.report.dag_diagram import LINE, Arc, Stage, lay_out
+from alexnet.report.dag_diagram import FILE, TEXT, Arc, Stage, lay_out
 
 STAGES = [
     Stage("a", "", (), [("x", "1"), ("y", "2")]),
@@ -47,9 +47,11 @@ def test_arcs_stay_inside_and_are_deeper_the_more_rows_they_skip() -> None:
     assert 0 < left["ad"] < left["ac"] < left["ab"] == left["bc"] == DIAGRAM.spine
 
 
-def test_the_height_of_a_row_follows_from_its_files() -> None:
+def test_the_height_of_a_row_follows_from_its_text_and_files() -> None:
     a, b, c, d = DIAGRAM.heights
-    assert (a - b, b - c, c - d) == (LINE, LINE, 0)
+    assert (a - b, b - c, c - d) == (FILE, FILE, 0)
+    long = lay_out([STAGES[0]._replace(description="a description of two lines " * 2)])
+    assert long.heights == [a + TEXT]
     within = np.array(DIAGRAM.dots) - np.cumsum([0, a, b, c])
     assert set(within.tolist()) == {DIAGRAM.dots[0]}
 

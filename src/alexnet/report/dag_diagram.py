@@ -6,8 +6,9 @@ Lengths are in 1/16 rem, so that rows of text and the arcs beside them scale tog
 from collections.abc import Sequence
 from typing import NamedTuple
 
-NAME, LINE, GAP = 46, 22, 26  # heights: name and description, one file, the space below
+NAME, TEXT, FILE, GAP = 26, 20, 22, 26  # heights: name, a line of text, a file, space below
 MIDDLE = 13  # centre of the name, from the top of its row
+LINE_LENGTH = 36  # characters of a description that fit on a line; the page shows two lines
 DEPTH, DEPTH_PER_ROW = 14, 8  # depth of an arc past one row, and how much each further row adds
 
 
@@ -39,7 +40,7 @@ class Diagram(NamedTuple):
 
 def lay_out(stages: Sequence[Stage]) -> Diagram:
     """Lay out the diagram. Raises KeyError if a stage reads one that is not before it."""
-    heights = [NAME + LINE * len(stage.files) + GAP for stage in stages]
+    heights = [_height(stage) for stage in stages]
     dots = [sum(heights[:n]) + MIDDLE for n in range(len(stages))]
     edges = _edges(stages)
     most = max((skipped for skipped, *_ in edges), default=0)
@@ -49,6 +50,11 @@ def lay_out(stages: Sequence[Stage]) -> Diagram:
         for skipped, i, j in sorted(edges, reverse=True)
     ]
     return Diagram(heights, dots, arcs, spine)
+
+
+def _height(stage: Stage) -> int:
+    lines = 1 if len(stage.description) <= LINE_LENGTH else 2
+    return NAME + TEXT * lines + FILE * len(stage.files) + GAP
 
 
 def _edges(stages: Sequence[Stage]) -> list[tuple[int, int, int]]:
