@@ -45,7 +45,7 @@ def commit(folder: Path) -> str:
 def test_collected_results_are_those_on_disk(checkout: Path) -> None:
     collect(checkout)
     assert read_collected(checkout) == read_results(checkout)
-    assert [each.experiment for each in read_collected(checkout)] == ["", "a"]
+    assert [entry.experiment for entry in read_collected(checkout)] == ["", "a"]
     (checkout / "experiments/a/results/1.json").unlink()
     assert len(read_collected(checkout)) == 2  # until results are collected again
     assert len(collect(checkout)) == 1
@@ -56,11 +56,11 @@ def test_a_result_keeps_the_commit_that_made_it(checkout: Path) -> None:
     collect(checkout)
     second = commit(checkout)
     write_small_result(checkout, "a/2.json", small_result(370, 150, **ILSVRC2012), "7 CNNs*")
-    assert [each.commit for each in collect(checkout)] == ["", first, second]
+    assert [entry.commit for entry in collect(checkout)] == ["", first, second]
     rows = compare_with_paper(read_collected(checkout))
     assert find_row(rows, "5 CNNs").runs.endswith(f"; experiments/a at {first}")
     write_small_result(checkout, "a/1.json", small_result(381, 160, **ILSVRC2012), "5 CNNs")
-    assert [each.commit for each in read_results(checkout)] == ["", "", second]
+    assert [entry.commit for entry in read_results(checkout)] == ["", "", second]
 
 
 def test_changed_code_marks_the_commit(checkout: Path) -> None:
@@ -74,7 +74,7 @@ def test_changed_code_marks_the_commit(checkout: Path) -> None:
 def test_without_git_commits_are_empty(tmp_path: Path) -> None:
     write_small_result(tmp_path, "metrics.json", small_result(400, 180))
     write_small_result(tmp_path, "a/1.json", small_result(380, 160))
-    assert [each.commit for each in collect(tmp_path)] == ["", ""]
+    assert [entry.commit for entry in collect(tmp_path)] == ["", ""]
 
 
 @pytest.mark.parametrize("text", ["", "[", "{}x", '[{"path": 1}]', '[{"path": "a", "commit": ""}]'])

@@ -46,9 +46,9 @@ def test_increases_are_between_runs_of_the_same_seed(tmp_path: Path) -> None:
     base, ablation, other = group_by_seed(read_results(tmp_path))
     runs, increases = error_increases(ablation, [base])
     assert increases is not None
-    assert [each.value for each in increases] == pytest.approx([1, 1])
-    assert [each.spread for each in increases] == pytest.approx([0, 0], abs=1e-12)
-    assert [each.run.seed for each in runs.results] == [0, 1]
+    assert [estimate.value for estimate in increases] == pytest.approx([1, 1])
+    assert [estimate.spread for estimate in increases] == pytest.approx([0, 0], abs=1e-12)
+    assert [result.run.seed for result in runs.results] == [0, 1]
     assert mean_errors(base)[0].spread == pytest.approx(stdev((10, 30)))
     assert error_increases(other, [base]) == (other, None)
 

@@ -89,18 +89,18 @@ def test_no_members_and_duplicate_members_are_rejected(tmp_path: Path) -> None:
 
 
 def test_a_damaged_or_missing_member_is_rejected(tmp_path: Path) -> None:
-    one, two = (write_member(tmp_path / name, n) for n, name in enumerate("ab"))
-    np.save(two / "probabilities.npy", np.zeros((3, CLASSES), np.float32))
+    intact, damaged = (write_member(tmp_path / name, n) for n, name in enumerate("ab"))
+    np.save(damaged / "probabilities.npy", np.zeros((3, CLASSES), np.float32))
     with pytest.raises(InputError, match=r"b/prob.*npy is damaged: its shape is 3×7, .*40 images"):
-        ensemble([one, two], "5 CNNs")
-    whole = (one / "probabilities.npy").read_bytes()
-    for damaged in (b"\x93NUMPY", whole.replace(b"}", b"("), whole.replace(b"{", b"  \n {")):
-        (two / "probabilities.npy").write_bytes(damaged)
+        ensemble([intact, damaged], "5 CNNs")
+    data = (intact / "probabilities.npy").read_bytes()
+    for content in (b"\x93NUMPY", data.replace(b"}", b"("), data.replace(b"{", b"  \n {")):
+        (damaged / "probabilities.npy").write_bytes(content)
         with pytest.raises(InputError, match=r"b/probabilities\.npy is damaged"):
-            ensemble([one, two], "5 CNNs")
-    (two / "probabilities.npy").unlink()
+            ensemble([intact, damaged], "5 CNNs")
+    (damaged / "probabilities.npy").unlink()
     with pytest.raises(InputError, match=r"b/probabilities\.npy is missing"):
-        ensemble([one, two], "5 CNNs")
-    shutil.rmtree(two)
+        ensemble([intact, damaged], "5 CNNs")
+    shutil.rmtree(damaged)
     with pytest.raises(InputError, match=r"b/result\.json is not a valid result"):
-        ensemble([one, two], "5 CNNs")
+        ensemble([intact, damaged], "5 CNNs")

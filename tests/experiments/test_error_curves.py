@@ -20,8 +20,8 @@ from error_curves import (
 def test_errors_are_read_as_they_were_written(tmp_path: Path) -> None:
     write_errors(tmp_path / "sweep/relu-0.1.csv", "relu", 0.1, [0.5, 0.25])
     write_errors(tmp_path / "sweep/tanh-0.003.csv", "tanh", 0.003, [1 / 3])
-    found = read_errors(tmp_path / "sweep")
-    assert found == {("relu", 0.1): [0.5, 0.25], ("tanh", 0.003): [1 / 3]}
+    curves = read_errors(tmp_path / "sweep")
+    assert curves == {("relu", 0.1): [0.5, 0.25], ("tanh", 0.003): [1 / 3]}
 
 
 def test_an_empty_folder_is_rejected(tmp_path: Path) -> None:

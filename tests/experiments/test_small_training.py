@@ -57,8 +57,8 @@ def test_an_epoch_applies_the_update_rule_to_each_image_once() -> None:
     (error,) = train_epochs(net, images, [0.002], seed=5, weight_decay=0.1)
     order = _train_by_hand(again, images, 0.002, 0.1)
     assert sorted(order) == list(range(300))
-    for one, other in zip(net.parameters(), again.parameters(), strict=True):
-        torch.testing.assert_close(one, other)
+    for weight, expected in zip(net.parameters(), again.parameters(), strict=True):
+        torch.testing.assert_close(weight, expected)
     assert error == error_rate(again, images, images.mean)
 
 

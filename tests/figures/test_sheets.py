@@ -81,7 +81,7 @@ def test_neighbours_are_drawn_in_order_and_those_of_the_same_class_have_a_bar(th
         under = [
             sheet[lows[0] + neighbours.TILE + 1, left + neighbours.TILE // 2] for left in lefts
         ]
-        assert [at == bar for at in under] == [bool(each) for each in same]
+        assert [at == bar for at in under] == [bool(mark) for mark in same]
     assert tops == sorted(tops)
     query = np.argwhere(sheet == 0x300000)
     assert len(query) == 2 * neighbours.QUERY**2
@@ -90,8 +90,10 @@ def test_neighbours_are_drawn_in_order_and_those_of_the_same_class_have_a_bar(th
 
 def test_the_title_states_how_many_neighbours_are_of_the_same_class() -> None:
     """The titles differ where the counts do, and nowhere else."""
-    one, none = ([tile("#100000", same)] * 2 for same in (True, False))
-    same, other = (np.asarray(draw_neighbours([make_query(near, none)])) for near in (one, none))
+    same_class, none = ([tile("#100000", same)] * 2 for same in (True, False))
+    same, other = (
+        np.asarray(draw_neighbours([make_query(near, none)])) for near in (same_class, none)
+    )
     rows = np.flatnonzero((same != other).any(axis=(1, 2)))
     assert rows.min() < style.LINE
     assert rows.max() < neighbours.ROW, "the row of pixel neighbours is the same"

@@ -62,8 +62,14 @@ def test_mistakes_are_the_wrong_predictions_of_highest_probability(
 ) -> None:
     rows = prediction_rows((0, 0, 0.99), (1, 2, 0.4), (2, 1, 0.8), (3, 0, 0.41))
     shown = samples.surest_mistakes(rows, split, index)
-    assert [each.truth for each in shown] == ["word 2, other", "word 3, other", "word 1, other"]
-    assert [each.guesses[0].words for each in shown] == [f"word {n}, other" for n in (1, 0, 2)]
+    assert [mistake.truth for mistake in shown] == [
+        "word 2, other",
+        "word 3, other",
+        "word 1, other",
+    ]
+    assert [mistake.guesses[0].words for mistake in shown] == [
+        f"word {n}, other" for n in (1, 0, 2)
+    ]
     assert np.array_equal(shown[0].image, split.read(2))
     assert samples.surest_mistakes(prediction_rows((0, 0, 0.9)), split, index) == []
 
@@ -75,9 +81,14 @@ def test_ranks_are_counted() -> None:
 
 def test_class_samples_are_records_of_their_class(split: Shards, index: Index) -> None:
     classes = samples.sample_classes(split, index)
-    assert [(each.wnid, each.images) for each in classes] == [(f"n{n}", 4) for n in range(5)]
+    assert [(shown.wnid, shown.images) for shown in classes] == [(f"n{n}", 4) for n in range(5)]
     for label, shown in enumerate(classes):
-        assert [each.record for each in shown.samples] == [label, label + 5, label + 10, label + 15]
+        assert [sample.record for sample in shown.samples] == [
+            label,
+            label + 5,
+            label + 10,
+            label + 15,
+        ]
         for sample in shown.samples:
             assert sample.source == f"{sample.record}.JPEG"
             assert np.array_equal(sample.image, split.read(sample.record))
@@ -89,7 +100,7 @@ def test_the_numbers_of_classes_and_samples_are_limited(
     monkeypatch.setattr(samples, "CLASSES", 2)
     monkeypatch.setattr(samples, "RECORDS", 3)
     classes = samples.sample_classes(split, index)
-    assert [(each.wnid, len(each.samples)) for each in classes] == [("n0", 3), ("n2", 3)]
+    assert [(shown.wnid, len(shown.samples)) for shown in classes] == [("n0", 3), ("n2", 3)]
 
 
 def test_odd_files_are_shown_with_the_images_that_were_kept(tmp_path: Path) -> None:
@@ -124,9 +135,9 @@ def test_queries_have_the_neighbours_of_the_file_in_order(
             writer.writerows([query, space, n, record, n] for n, record in enumerate(records, 1))
     third, first = samples.read_queries(path, split, split, index)
     assert third.words == "word 3, other"
-    assert [each.same_class for each in third.features] == [True, False]
-    assert [each.same_class for each in third.pixels] == [False, True]
-    assert [each.same_class for each in first.features] == [True, True]
+    assert [neighbour.same_class for neighbour in third.features] == [True, False]
+    assert [neighbour.same_class for neighbour in third.pixels] == [False, True]
+    assert [neighbour.same_class for neighbour in first.features] == [True, True]
     assert np.array_equal(first.pixels[0].image, split.read(2))
     assert np.array_equal(first.image, split.read(1))
 

@@ -134,7 +134,9 @@ def photo_like(seed: int) -> Pixels:
 def largest() -> Report:
     """A report of ILSVRC's thousand classes and the paper's net, as long as samples.py allows."""
     photos = [photo_like(n) for n in range(12)]
-    shown = [each._replace(image=photos[n]) for n, each in enumerate(predictions("crane"))]
+    shown = [
+        prediction._replace(image=photos[n]) for n, prediction in enumerate(predictions("crane"))
+    ]
     near = [Neighbour(photo, "heron", True) for photo in photos[:6]]
     samples = [Sample(photo, "n01440764_10026.JPEG", 1_000_000) for photo in photos[:RECORDS]]
     matrix = np.random.default_rng(0).poisson(0.02, (1000, 1000)) + np.diag([30] * 1000)

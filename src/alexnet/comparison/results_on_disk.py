@@ -37,7 +37,7 @@ def read_results(root: Path) -> list[RecordedResult]:
 
     The commit is taken from experiments/results.json if the result there is the same.
     """
-    known = {each.path: each for each in _read_collected_file(root)}
+    known = {entry.path: entry for entry in _read_collected_file(root)}
     paths = [root / "metrics.json", *sorted(root.glob("experiments/*/results/*.json"))]
     results = {str(path.relative_to(root)): read_result(path) for path in paths if path.exists()}
     return [
@@ -71,10 +71,8 @@ def collect(root: Path) -> list[RecordedResult]:
     A new or changed result is recorded with the commit that is checked out.
     """
     head = current_commit(root)
-    found = [each if each.commit else each._replace(commit=head) for each in read_results(root)]
-    entries = [
-        each._asdict() | {"result": each.result.to_json()} for each in found if each.experiment
-    ]
+    results = [r if r.commit else r._replace(commit=head) for r in read_results(root)]
+    entries = [r._asdict() | {"result": r.result.to_json()} for r in results if r.experiment]
     data = json.dumps(entries, indent=1, ensure_ascii=False).encode() + b"\n"
     write_atomically(root / COLLECTED, data)
     return read_collected(root)

@@ -44,16 +44,16 @@ class RunGroup(NamedTuple):
 def group_by_seed(recorded: Iterable[RecordedResult]) -> Iterator[RunGroup]:
     """Group results that differ only in their seed. Raises InputError if a run occurs twice."""
     groups: dict[tuple[str, ...], list[RecordedResult]] = {}
-    for each in recorded:
-        result = each.result
+    for entry in recorded:
+        result = entry.result
         run = [str(getattr(result.run, name)) for name in RUN if name != "seed"]
-        group = groups.setdefault((_key(result), each.experiment, str(result.images), *run), [])
-        if result.run.seed in [other.result.run.seed for other in group]:
-            raise InputError(f"{each.path} is a second result of the same run", f"rm {each.path}")
-        group.append(each)
+        group = groups.setdefault((_key(result), entry.experiment, str(result.images), *run), [])
+        if result.run.seed in [member.result.run.seed for member in group]:
+            raise InputError(f"{entry.path} is a second result of the same run", f"rm {entry.path}")
+        group.append(entry)
     for (key, experiment, *_), group in groups.items():
-        results = sorted((each.result for each in group), key=lambda result: result.run.seed or 0)
-        commits = tuple(dict.fromkeys(each.commit for each in group if each.commit))
+        results = sorted((entry.result for entry in group), key=lambda result: result.run.seed or 0)
+        commits = tuple(dict.fromkeys(entry.commit for entry in group if entry.commit))
         yield RunGroup(key, experiment, "", results, commits)
         if key in PLAIN_ROWS and all(result.has_centre for result in results):
             yield RunGroup(f"{key}{CENTRE}", experiment, "center_", results, commits)
@@ -105,9 +105,9 @@ def _setting(runs: RunGroup) -> tuple[object, ...]:
 
 def _increase(pairs: Sequence[tuple[Result, Result]], name: str) -> Estimate:
     increase = _mean([result.error(name) - base.error(name) for result, base in pairs])
-    if len(pairs) > 1 or not all(each.wrong_images for each in pairs[0]):
+    if len(pairs) > 1 or not all(result.wrong_images for result in pairs[0]):
         return increase
-    wrong = [unpack_bits(each.wrong_images[name], each.images) for each in pairs[0]]
+    wrong = [unpack_bits(result.wrong_images[name], result.images) for result in pairs[0]]
     return increase._replace(interval=paired_interval(*wrong))
 
 
@@ -121,7 +121,7 @@ def describe(runs: RunGroup) -> str:
     images = f"{run.dataset} {run.split}, {result.images:,} images of {run.classes:,} classes"
     if result.members:
         return f"{images}; {len(result.members)} members{_origin(runs)}"
-    seeds = [str(each.run.seed) for each in runs.results]
+    seeds = [str(result.run.seed) for result in runs.results]
     settings = f"model {run.model}, recipe {run.recipe} ({run.parameters}), lr {run.lr}"
     if result.first_trained_on:
         settings = f"pretrained on {result.first_trained_on}; {settings}"

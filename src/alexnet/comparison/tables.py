@@ -61,12 +61,12 @@ def compare_with_paper(recorded: Iterable[RecordedResult]) -> list[ComparisonRow
     baselines.
     """
     runs = list(group_by_seed(recorded))
-    baselines = [each for each in runs if each.key == BASELINE]
+    baselines = [group for group in runs if group.key == BASELINE]
     rows: list[ComparisonRow] = []
     for table in TABLES:
         for paper in table.rows:
-            ours = [_compare(table, paper, each, baselines) for each in runs]
-            runs = [each for each, row in zip(runs, ours, strict=True) if not row]
+            ours = [_compare(table, paper, group, baselines) for group in runs]
+            runs = [group for group, row in zip(runs, ours, strict=True) if not row]
             rows += [row for row in ours if row] or [_row_without_runs(table, paper)]
     return rows + [
         ComparisonRow(NOT_IN_PAPER, r.key, "", mean_errors(r), describe(r), comparable=False)
@@ -124,7 +124,7 @@ def _format_estimate(estimate: Estimate, signed: bool) -> str:
 
 def format_cells(row: ComparisonRow) -> tuple[str, str, str, str]:
     """Format a row as text, one cell for each of HEADS."""
-    ours = " / ".join(_format_estimate(each, row.differences) for each in row.ours or ())
+    ours = " / ".join(_format_estimate(error, row.differences) for error in row.ours or ())
     note = "" if row.comparable or row.table == NOT_IN_PAPER else "; not comparable"
     return row.system, row.paper, ours, f"{row.runs}{note}"
 
@@ -164,5 +164,5 @@ def write_readme(path: Path, rows: Sequence[ComparisonRow]) -> None:
         raise InputError(
             f"{path} lacks the lines {BEGIN} and {END}", "add them where the table belongs"
         )
-    whole = f"{before}{BEGIN}\n{format_markdown(rows)}{END}{after}"
-    write_atomically(path, whole.encode())
+    updated = f"{before}{BEGIN}\n{format_markdown(rows)}{END}{after}"
+    write_atomically(path, updated.encode())

@@ -116,9 +116,9 @@ def _write_counts(axes: Axes, counts: Counts, cells: npt.NDArray[Any], theme: Th
         axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour)
 
 
-def contrast(one: Any, other: Any) -> float:
+def contrast(first: Any, second: Any) -> float:
     """Return the contrast ratio of two colours, 1–21, as WCAG defines it."""
-    dark, light = sorted(_luminance(colour) for colour in (one, other))
+    dark, light = sorted(_luminance(colour) for colour in (first, second))
     return (light + 0.05) / (dark + 0.05)
 
 
