@@ -26,7 +26,7 @@ def write_errors(path: Path, activation: str, lr: float, errors: Sequence[float]
 
 
 def read_errors(folder: Path) -> Errors:
-    """Read all CSV files of `write_errors` in a folder. Raises InputError if there are none."""
+    """Read a folder's CSV files. Raises InputError if there are none."""
     curves: Errors = {}
     for path in sorted(folder.glob("*.csv")):
         with path.open(newline="", encoding="utf-8") as file:
@@ -39,10 +39,11 @@ def read_errors(folder: Path) -> Errors:
 
 
 def best_rate(sweep: Errors, activation: str, rates: Sequence[float]) -> float:
-    """Return the rate with the lowest training error after the last epoch of the sweep.
+    """Return the rate with the lowest training error of the sweep.
 
-    Of equal errors the lower rate wins. The sweep may contain other rates, from before `rates` was
-    changed. Raises InputError if one of `rates` is missing.
+    The error is that after the last epoch. Of equal errors the lower rate wins. The sweep may
+    contain other rates, from before `rates` was changed. Raises InputError if one of `rates` is
+    missing.
     """
     missing = [lr for lr in rates if (activation, lr) not in sweep]
     if missing:
@@ -64,7 +65,7 @@ def crossing(errors: Sequence[float], target: float) -> float | None:
 
 
 def epoch_ratio(runs: Mapping[str, Sequence[float]], target: float) -> dict[str, float | None]:
-    """Return the epochs to `target` of each activation, and tanh's divided by ReLU's."""
+    """Return the epochs to `target` of both activations, and their ratio."""
     relu, tanh = (crossing(runs[name], target) for name in ("relu", "tanh"))
     ratio = tanh / relu if tanh and relu else None
     return {"relu_epochs": relu, "tanh_epochs": tanh, "tanh_to_relu": ratio}
@@ -73,7 +74,7 @@ def epoch_ratio(runs: Mapping[str, Sequence[float]], target: float) -> dict[str,
 def plot_figure1(
     runs: Mapping[tuple[str, float], Sequence[float]], target: float, theme: Theme
 ) -> Figure:
-    """Plot training error against epochs, ReLU solid and tanh dashed, and the target.
+    """Plot training error against epochs: ReLU solid, tanh dashed.
 
     runs: (activation, lr) → error after each epoch, 0–1.
     """

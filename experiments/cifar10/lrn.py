@@ -45,7 +45,10 @@ def main() -> None:
 def make_result(
     args: argparse.Namespace, rates: list[float], top: Tensor, labels: Tensor
 ) -> Result:
-    """Return the result of the test images: top (n, 5) most probable labels, labels (n,)."""
+    """Return the test result.
+
+    top: the most probable labels (n, 5); labels: the true ones (n,).
+    """
     images = {f"top{k}": wrong(top, labels, k).numpy() for k in (1, 5)}
     run = Run(
         dataset="cifar10",

@@ -20,7 +20,7 @@ MOMENTUM = 0.9
 
 @dataclass(frozen=True)
 class Images:
-    """pixels (N, 3, 32, 32) uint8 and labels (N,) int64, on the device that uses them."""
+    """Images on a device: pixels (N, 3, 32, 32) uint8, labels (N,) int64."""
 
     pixels: Tensor
     labels: Tensor
@@ -39,10 +39,10 @@ def in_memory(pixels: Pixels, labels: Pixels, device: torch.device) -> Images:
 def train_epochs(
     net: nn.Module, images: Images, rates: Iterable[float], seed: int, weight_decay: float = 0.0
 ) -> Iterator[float]:
-    """Train `net` in place for one epoch at each rate; yield its error on `images`, 0–1.
+    """Train `net` for an epoch at each rate; yield its error.
 
-    The update rule of section 5 in batches of 128, in a new order each epoch; `weight_decay` is
-    the only regularisation.
+    The error is that on `images`, 0–1. The update rule of section 5 in batches of 128, in a new
+    order each epoch; `weight_decay` is the only regularisation.
     """
     mean = images.mean
     weights: list[Tensor] = list(net.parameters())
@@ -59,7 +59,7 @@ def train_epochs(
 
 
 def epoch_order(images: Images, seed: int, epoch: int) -> Tensor:
-    """Return the numbers of the images in the order of an epoch, (N,) int64."""
+    """Return the order of the images in an epoch, (N,) int64."""
     units = torch.arange(len(images.labels), device=images.labels.device)
     return philox.uniform(seed, philox.ORDER, epoch, units)[:, 0].argsort(stable=True)
 
@@ -73,7 +73,7 @@ def batch_gradients(net: nn.Module, images: Images, batch: Tensor, mean: Tensor)
 
 
 def error_rate(net: nn.Module, images: Images, mean: Tensor) -> float:
-    """Return the fraction of images whose most probable class is not their label."""
+    """Return the fraction of images that are classified wrongly."""
     top = most_probable_labels(net, images, mean)
     return float(wrong(top, images.labels, 1).double().mean())
 

@@ -28,9 +28,10 @@ class PaperRow:
 
 @dataclass(frozen=True)
 class PaperTable:
-    """Rows measured on the same images; a run on one of `datasets` and `splits` is comparable.
+    """Rows measured on the same images.
 
-    differences: the rows are increases in error over a baseline.
+    A run on one of `datasets` and `splits` with as many classes is comparable. differences: the
+    rows are increases in error over a baseline.
     """
 
     title: str

@@ -19,7 +19,10 @@ CODE = ("src", "stages", "conf", "params.yaml", "experiments/*/*.py", "experimen
 
 
 class RecordedResult(NamedTuple):
-    """A result, its path below the checkout and the commit that made it, "" if unknown."""
+    """A result with its path and commit.
+
+    path: below the checkout; commit: the one that made the result, "" if unknown.
+    """
 
     path: str
     commit: str
@@ -79,7 +82,10 @@ def collect(root: Path) -> list[RecordedResult]:
 
 
 def current_commit(root: Path) -> str:
-    """Return the commit checked out, with "…" if code has changed since; "" without git."""
+    """Return the commit checked out, "" without git.
+
+    "…" is appended if code has changed since.
+    """
     head = _git(root, "rev-parse", "--short", "HEAD").stdout.strip()
     changed = head and _git(root, "diff", "--quiet", "HEAD", "--", *CODE).returncode
     return f"{head}…" if changed else head

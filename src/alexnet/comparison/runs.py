@@ -28,10 +28,11 @@ Pair = tuple[Estimate, Estimate]  # top-1, top-5
 
 
 class RunGroup(NamedTuple):
-    """Results that differ only in their seed, and their key among the paper's rows.
+    """Results that differ only in their seed.
 
-    experiment: their folder, "" for metrics.json. rule: "" for the errors of ten views, "center_"
-    for those of the centre view. commits: those that made the results, as far as they are known.
+    key: of a row of the paper's tables, or the results' own. experiment: their folder, "" for
+    metrics.json. rule: "" for the errors of ten views, "center_" for those of the centre view.
+    commits: those that made the results, as far as they are known.
     """
 
     key: str
@@ -42,7 +43,10 @@ class RunGroup(NamedTuple):
 
 
 def group_by_seed(recorded: Iterable[RecordedResult]) -> Iterator[RunGroup]:
-    """Group results that differ only in their seed. Raises InputError if a run occurs twice."""
+    """Group results that differ only in their seed.
+
+    Raises InputError if a run occurs twice.
+    """
     groups: dict[tuple[str, ...], list[RecordedResult]] = {}
     for entry in recorded:
         result = entry.result
@@ -60,12 +64,12 @@ def group_by_seed(recorded: Iterable[RecordedResult]) -> Iterator[RunGroup]:
 
 
 def _key(result: Result) -> str:
-    """Return the row of a result; a plain run's follows from its data set."""
+    """Return a result's row; a plain run's depends on its data set."""
     return result.row or PLAIN_ROWS[result.run.dataset not in ILSVRC2010]
 
 
 def mean_errors(runs: RunGroup) -> Pair:
-    """Return the error with its interval for a single run; mean and spread for several."""
+    """Return a single run's errors with intervals, or mean and spread."""
     names = [f"{runs.rule}top{k}" for k in (1, 5)]
     if len(runs.results) > 1:
         top1, top5 = (_mean([result.error(name) for result in runs.results]) for name in names)
@@ -76,11 +80,12 @@ def mean_errors(runs: RunGroup) -> Pair:
 
 
 def error_increases(runs: RunGroup, baselines: Sequence[RunGroup]) -> tuple[RunGroup, Pair | None]:
-    """Return the increase in error over the baseline of the same experiment and images.
+    """Return the increase in error over the baseline.
 
-    Differences are taken seed by seed, then averaged: two runs of one seed see the same crops in
-    the same order. A single seed has the interval of the pair if both runs keep their wrong images.
-    Also returns the runs whose seed the baseline has; None if there are none.
+    The baseline is of the same experiment and images. Differences are taken seed by seed, then
+    averaged: two runs of one seed see the same crops in the same order. A single seed has the
+    interval of the pair if both runs keep their wrong images. Also returns the runs whose seed the
+    baseline has; None if there are none.
     """
     matching = [base.results for base in baselines if _setting(base) == _setting(runs)]
     if len(matching) > 1:

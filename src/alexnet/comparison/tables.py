@@ -53,7 +53,7 @@ class ComparisonRow(NamedTuple):
 
 
 def compare_with_paper(recorded: Iterable[RecordedResult]) -> list[ComparisonRow]:
-    """Return the paper's rows in order, each with this project's runs, then all other runs.
+    """Return the paper's rows with this project's runs, then other runs.
 
     A result belongs to the row of paper.py that its "row" names. Its error is shown there if it is
     of the same images; an ablation's increase over the "baseline" of its experiment, seed by seed,
@@ -130,7 +130,7 @@ def format_cells(row: ComparisonRow) -> tuple[str, str, str, str]:
 
 
 def build_table(rows: Sequence[ComparisonRow]) -> Table:
-    """Build the table for a terminal; rows that are not comparable are dim."""
+    """Build the table for a terminal; rows not comparable are dim."""
     table = Table(*HEADS)
     for title, group in groupby(rows, key=lambda row: row.table):
         table.add_section()
@@ -156,7 +156,7 @@ def _markdown_line(cells: Sequence[str]) -> str:
 
 
 def write_readme(path: Path, rows: Sequence[ComparisonRow]) -> None:
-    """Replace the text between the two markers. Raises InputError if a marker is missing."""
+    """Replace the table between BEGIN and END. Raises InputError without them."""
     text = path.read_text(encoding="utf-8")
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)

@@ -23,7 +23,7 @@ DAMAGE = (OSError, ValueError, EOFError, KeyError, TypeError, SyntaxError, Token
 
 @dataclass(frozen=True)
 class Member:
-    """An evaluated model; probabilities (n, classes), one row for each row of predictions.csv."""
+    """An evaluated model; probabilities (n, classes), in the order of `rows`."""
 
     folder: Path
     result: Result
@@ -32,7 +32,7 @@ class Member:
 
 
 def load_member(folder: Path) -> Member:
-    """Read `folder`, a data/evaluate or a copy. Raises InputError if it is unusable."""
+    """Read a data/evaluate folder. Raises InputError if it is incomplete or damaged."""
     result = read_result(folder / "result.json")
     path = folder / PROBABILITIES
     if not path.exists():

@@ -15,7 +15,7 @@ Wrong = npt.NDArray[np.bool_]
 
 
 def wilson_interval(rate: float, n: int) -> tuple[float, float]:
-    """Return the 95 % Wilson score interval of `rate` (0–1), counted on n images."""
+    """Return the 95 % Wilson interval of `rate`, 0–1, on n images."""
     if n == 0:
         return 0.0, 1.0
     middle = (rate + Z**2 / (2 * n)) / (1 + Z**2 / n)
@@ -24,11 +24,11 @@ def wilson_interval(rate: float, n: int) -> tuple[float, float]:
 
 
 def paired_interval(wrong: Wrong, base: Wrong) -> tuple[float, float]:
-    """Return the 95 % interval, in %, of error(wrong) − error(base), both (n,) bool.
+    """Return the 95 % interval of error(wrong) − error(base), in %.
 
-    Only images that exactly one of the two got wrong matter. Wald's interval for a paired
-    difference with half an image added to each of the four cells, which Agresti and Min (2005)
-    found to have the best coverage.
+    wrong, base (n,) bool. Only images that exactly one of the two got wrong matter. Wald's interval
+    for a paired difference with half an image added to each of the four cells, which Agresti and
+    Min (2005) found to have the best coverage.
     """
     n = len(wrong) + 2
     more, less = (wrong & ~base).sum() + 0.5, (base & ~wrong).sum() + 0.5
@@ -38,7 +38,7 @@ def paired_interval(wrong: Wrong, base: Wrong) -> tuple[float, float]:
 
 
 def pack_bits(wrong: Wrong) -> str:
-    """Pack (n,) bool into hexadecimal digits, the first image in the highest bit."""
+    """Pack (n,) bool into hexadecimal digits, first image highest."""
     return np.packbits(wrong).tobytes().hex()
 
 

@@ -17,7 +17,7 @@ PROBABILITIES, SUBMISSION = "probabilities.npy", "submission.txt"
 
 
 def choose_split(data: Path, index: Index, described: Mapping[str, Any]) -> tuple[str, Shards]:
-    """Return the split to evaluate: test if the data set has one, else val.
+    """Return the split to evaluate: test if there is one, else val.
 
     No decision of training looked at test's labels; Table 1 of the paper is on ILSVRC-2010's test
     images. described: model.json. Raises InputError if `data` or the model belong to another set.
@@ -63,10 +63,10 @@ def _prediction_rows(predictions: Predictions, rows: Rows) -> PredictionRows:
 def _write_submission(
     path: Path, predictions: Predictions, rows: Rows, synsets: Sequence[Synset]
 ) -> None:
-    """Write one line an image, in the order of the file names: the ids of five classes.
+    """Write one line an image: the ids of five classes.
 
-    ILSVRC's server expects that order. An image that could not be read gets a line of zeros, which
-    are the id of no class.
+    Lines are sorted by file name, as ILSVRC's server expects. An image that could not be read gets
+    a line of zeros, which are the id of no class.
     """
     ids = np.array([synset.devkit_id for synset in synsets])
     guesses = np.zeros((len(rows), predictions.top.shape[1]), np.int64)

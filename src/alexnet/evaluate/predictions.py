@@ -18,10 +18,10 @@ Integers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class PredictionRows:
-    """One row an image: n images, k guesses each, k = min(5, classes).
+    """The rows of predictions.csv, one an image.
 
-    records and labels (n,); names of the n source files; guesses (n, k) labels, most probable
-    first, with their probabilities (n, k) in 0–1.
+    n images, k guesses each, k = min(5, classes). records and labels (n,); names of the n source
+    files; guesses (n, k) labels, most probable first, with their probabilities (n, k) in 0–1.
     """
 
     records: Integers
@@ -37,18 +37,18 @@ class PredictionRows:
 
     @property
     def ranks(self) -> Integers:
-        """Rank of the true label among the guesses, (n,): 1 … k, or k + 1 if it is missing."""
+        """Rank of the true label, (n,): 1 … k, or k + 1."""
         hits = self.guesses == self.labels[:, None]
         ranks: Integers = np.where(hits.any(axis=1), hits.argmax(axis=1), hits.shape[1]) + 1
         return ranks
 
     def wrong(self, k: int) -> Wrong:
-        """Whether the true label is missing among the first k guesses, (n,) bool."""
+        """Return whether the first k guesses lack the true label, (n,) bool."""
         wrong: Wrong = self.ranks > min(k, self.guesses.shape[1])
         return wrong
 
     def wrong_images(self) -> dict[str, str]:
-        """The wrong images under "top1" and "top5", as packed bits."""
+        """Return the wrong images under "top1" and "top5", as packed bits."""
         return {f"top{k}": pack_bits(self.wrong(k)) for k in (1, GUESSES)}
 
 
@@ -81,7 +81,7 @@ def _columns(guesses: int) -> list[str]:
 
 
 def _parse(header: list[str], rows: list[list[str]]) -> PredictionRows:
-    """Raises ValueError if a column, a cell or every row is missing, or a number is invalid."""
+    """Convert the cells to arrays. Raises ValueError if one is missing or invalid."""
     if header not in [_columns(k) for k in range(1, GUESSES + 1)]:
         raise ValueError(f"invalid columns {','.join(header)[:80]!r}")
     if not rows:

@@ -24,10 +24,10 @@ INVALID = (OSError, ValueError, LookupError, TypeError, AttributeError, Recursio
 
 @dataclass(frozen=True)
 class Run:
-    """The run that a result belongs to; None where the members of an ensemble differ.
+    """The run that a result belongs to.
 
-    parameters: 8 digits of a hash of all values that the names `model` and `recipe` stand for,
-    overrides included.
+    Values are None where the members of an ensemble differ. parameters: 8 digits of a hash of all
+    values that the names `model` and `recipe` stand for, overrides included.
     """
 
     dataset: str | None
@@ -41,7 +41,10 @@ class Run:
 
     @classmethod
     def from_json(cls, content: Any) -> Self:
-        """Raises ValueError, LookupError or TypeError if an entry is missing or invalid."""
+        """Check and convert the entries of a JSON file.
+
+        Raises ValueError, LookupError or TypeError if one is missing or invalid.
+        """
         values = {name: content[name] for name in RUN}
         for name, value in values.items():
             if not isinstance(value, str | int | float | None):
@@ -87,9 +90,10 @@ class Result:
         return 100 * low, 100 * high
 
     def to_json(self) -> dict[str, Any]:
-        """Return the entries of the JSON file; empty optional ones are left out.
+        """Return the entries of the JSON file.
 
-        `run` is nested because DVC shows metrics and parameters of one name side by side.
+        Empty optional entries are left out. `run` is nested because DVC shows metrics and
+        parameters of one name side by side.
         """
         names = [name.removesuffix("_wrong") for name in self.counts]
         optional = {
@@ -108,7 +112,10 @@ class Result:
 
     @classmethod
     def from_json(cls, content: Any) -> Self:
-        """Raises ValueError, LookupError, TypeError or AttributeError if it is not a result."""
+        """Check and convert what `to_json` returned.
+
+        Raises ValueError, LookupError, TypeError or AttributeError if it is not a valid result.
+        """
         names = COUNTS if COUNTS[-1] in content else COUNTS[:2]
         result = cls(
             {name: content[name] for name in names},
@@ -139,10 +146,11 @@ class Result:
 
 
 def run_of(described: Mapping[str, Any], split: str) -> Run:
-    """Return the run of a model, as model.json describes it, evaluated on `split`.
+    """Return the run of a model described by model.json.
 
-    `parameters` leaves out the path of the run that training was initialised from: it differs with
-    each seed. Raises InputError if the description lacks an entry.
+    split: what it was evaluated on. `parameters` leaves out the path of the run that training was
+    initialised from: it differs with each seed. Raises InputError if the description lacks an
+    entry.
     """
     try:
         recipe = dict(described["recipe"])

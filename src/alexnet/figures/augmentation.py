@@ -36,10 +36,10 @@ class AugmentationExamples(NamedTuple):
 def draw_augmentation(
     photo: Pixels, examples: AugmentationExamples, theme: Theme = LIGHT
 ) -> Image.Image:
-    """Draw a photo (256, 256, 3) with frames around its first four crops, and the crops.
+    """Draw a photo with its first four crops framed, and the crops.
 
-    Below the photo, at twice its size: the crops, their reflections, and the crops with their
-    colours shifted.
+    photo (256, 256, 3). Below the photo, at twice its size: the crops, their reflections, and the
+    crops with their colours shifted.
     """
     crop = examples.crop
     crops = [photo[top : top + crop, left : left + crop] for top, left in examples.offsets]
@@ -69,7 +69,7 @@ def _shift(image: Pixels, shift: Floats) -> Pixels:
 
 
 def _draw_frames(photo: Pixels, examples: AugmentationExamples) -> Image.Image:
-    """Draw the photo at twice its size, each crop as a frame just inside its border."""
+    """Draw the photo twice as large, with a frame inside each crop."""
     large = Image.fromarray(photo.repeat(2, axis=0).repeat(2, axis=1))
     pen = ImageDraw.Draw(large)
     for (top, left), colour in zip(examples.offsets, FRAMES, strict=False):
@@ -82,7 +82,7 @@ def _draw_frames(photo: Pixels, examples: AugmentationExamples) -> Image.Image:
 def _write_choices(
     sheet: Image.Image, at: tuple[int, int], examples: AugmentationExamples, theme: Theme
 ) -> None:
-    """Write each crop's offset and colour shift, beside a mark in the colour of its frame."""
+    """Write each crop's offset and shift beside a mark in its colour."""
     x, y = at
     for n, (top, left) in enumerate(examples.offsets):
         at_y = y + n * (2 * LINE + 2 * GAP)

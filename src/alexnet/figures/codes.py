@@ -14,10 +14,10 @@ LEARNED, CONTROL = "auto-encoder", "hyperplanes"
 
 
 def plot_codes(rows: Rows, theme: Theme) -> Figure:
-    """Plot recall against the number of candidates, one line "<code>, <bits> bits" each.
+    """Plot recall (%) among N candidates, a line for each code.
 
-    Rows of codes.csv: code ("auto-encoder" or "hyperplanes"), bits, candidates, recall in 0–1, as
-    numbers or text.
+    Lines are labelled "<code>, <bits> bits". Rows of codes.csv: code ("auto-encoder" or
+    "hyperplanes"), bits, candidates, recall in 0–1, as numbers or text.
     """
     figure = Figure(figsize=(4.8, 4), layout="constrained")
     axes = figure.subplots()
@@ -32,8 +32,8 @@ def plot_codes(rows: Rows, theme: Theme) -> Figure:
     axes.set(xscale="log", ylim=(0, 102))
     axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
     axes.minorticks_off()
-    axes.set_title("Recall of the 10 nearest images, %")
-    axes.set_xlabel("candidates: nearest images by Hamming distance")
+    axes.set_title("Recall (%) of the 10 nearest among N candidates")
+    axes.set_xlabel("N candidates, nearest by Hamming distance")
     axes.grid(axis="y")
     if rows:
         axes.legend(loc="lower right", handlelength=2.4, labelspacing=0.35)

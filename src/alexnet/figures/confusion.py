@@ -19,9 +19,10 @@ CLASSES = 14  # shown at most: a phone has room for them
 
 
 class HardClass(NamedTuple):
-    """A class with errors: `wrong` of its `images`, `times` of them predicted as `taken_for`.
+    """A class with errors, and the class it is most often taken for.
 
-    `label` and `taken_for` are labels; of equally frequent ones, `taken_for` is the lower.
+    `wrong` of its `images` are wrong, `times` of them predicted as `taken_for`. `label` and
+    `taken_for` are labels; of equally frequent ones, `taken_for` is the lower.
     """
 
     label: int
@@ -63,11 +64,11 @@ def hardest(matrix: Counts) -> list[HardClass]:
 
 
 def most_confused(matrix: Counts, most: int) -> list[int]:
-    """Return at most `most` labels of the most confused classes, similar ones side by side.
+    """Return at most `most` labels of the most confused classes.
 
-    All labels in order if there are no more. Otherwise pairs are visited by the number of images
-    mistaken in either direction, and each adds its new classes. Without any mistake: the first
-    `most` labels.
+    Confused classes are side by side. All labels in order if there are no more. Otherwise pairs are
+    visited by the number of images mistaken in either direction, and each adds its new classes.
+    Without any mistake: the first `most` labels.
     """
     if len(matrix) <= most:
         return list(range(len(matrix)))
@@ -85,10 +86,10 @@ def most_confused(matrix: Counts, most: int) -> list[int]:
 
 
 def plot_confusion(matrix: Counts, names: Sequence[str], theme: Theme) -> Figure:
-    """Plot counts by true class (row) and first guess (column), shaded by share of the row.
+    """Plot counts by true class (row) and first guess (column).
 
-    matrix (C, C) of `count_confusions`, names of its C classes. Of more than 14 classes, the most
-    confused ones are shown.
+    Cells are shaded by their share of the row. matrix (C, C) of `count_confusions`, names of its C
+    classes. Of more than 14 classes, the most confused ones are shown.
     """
     labels = most_confused(matrix, CLASSES)
     counts = matrix[np.ix_(labels, labels)]

@@ -15,9 +15,10 @@ History = Sequence[Mapping[str, float]]
 
 
 def plot_curves(history: History, theme: Theme) -> Figure:
-    """Plot losses (axes 0) and errors in % (axes 1), marking each drop of the learning rate.
+    """Plot losses and errors, and mark each drop of the learning rate.
 
-    Rows hold epoch, lr, train_loss, val_loss, top1_error and top5_error; errors in 0–1.
+    Axes 0: losses; axes 1: errors in %. Rows hold epoch, lr, train_loss, val_loss, top1_error and
+    top5_error; errors in 0–1.
     """
     figure = Figure(figsize=(4.8, 5.2), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True)
@@ -38,7 +39,7 @@ def plot_curves(history: History, theme: Theme) -> Figure:
 
 
 def lr_drops(history: History) -> list[tuple[float, float]]:
-    """Return (last epoch at the old rate, new rate) for each drop of the learning rate."""
+    """Return (last epoch at the old rate, new rate) of each drop."""
     pairs = itertools.pairwise(history)
     return [(old["epoch"], new["lr"]) for old, new in pairs if new["lr"] < old["lr"]]
 
@@ -58,7 +59,7 @@ def _plot_lines(
 
 
 def _label_last_errors(axes: Axes, last: Mapping[str, float]) -> None:
-    """Write the last errors beside their lines, one above the other if the lines meet."""
+    """Write the last errors beside their lines without overlap."""
     top1, top5 = (100 * last[f"top{k}_error"] for k in (1, 5))
     distance = 0.08 * axes.get_ylim()[1]
     for error, y in ((top5, top5), (top1, max(top1, top5 + distance))):

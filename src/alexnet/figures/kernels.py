@@ -11,11 +11,12 @@ SCALE, MARGIN = 6, 6  # enlargement, and pixels between kernels
 
 
 def colour_index(weights: Floats) -> Floats:
-    """Return the share of each kernel's energy off the grey axis (1, 1, 1)/√3: (N,), 0–1.
+    """Return the share of each kernel's energy off the grey axis.
 
-    weights (N, 3, h, w), without centring. The three weights at each position are a colour vector;
-    the squares of its components along and across the axis are summed over positions. 0: purely
-    grey, 1: purely chromatic, 2/3 on average for noise; 0 for a kernel of zeros.
+    weights (N, 3, h, w), without centring → (N,), 0–1. The grey axis is (1, 1, 1)/√3. The three
+    weights at each position are a colour vector; the squares of its components along and across the
+    axis are summed over positions. 0: purely grey, 1: purely chromatic, 2/3 on average for noise; 0
+    for a kernel of zeros.
     """
     energy = np.square(weights, dtype=np.float64).sum(axis=(1, 2, 3))
     grey = np.square(weights.sum(axis=1, dtype=np.float64)).sum(axis=(1, 2)) / 3
@@ -24,17 +25,17 @@ def colour_index(weights: Floats) -> Floats:
 
 
 def tower_colours(weights: Floats, towers: int = 2) -> list[float]:
-    """Return the mean colour index of each tower's kernels, in the order of the towers."""
+    """Return the mean colour index of each tower's kernels, in order."""
     return [float(mean) for mean in colour_index(weights).reshape(towers, -1).mean(axis=1)]
 
 
 def draw_kernels(weights: Floats, towers: int = 2, theme: Theme = LIGHT) -> Image.Image:
-    """Draw figure 3: kernels (N, 3, h, h), enlarged six times, tower 1 above tower 2.
+    """Draw figure 3: the kernels of tower 1 above those of tower 2.
 
-    Each kernel is scaled by its own range: its minimum is drawn as 0, its maximum as 255. Each
-    tower is labelled with its mean colour index: in the paper one tower learned mostly grey
-    kernels, the other coloured ones. With `towers=1` (the one-GPU net) there is one block without
-    a label.
+    weights (N, 3, h, h), enlarged six times. Each kernel is scaled by its own range: its minimum is
+    drawn as 0, its maximum as 255. Each tower is labelled with its mean colour index: in the paper
+    one tower learned mostly grey kernels, the other coloured ones. With `towers=1` (the one-GPU
+    net) there is one block without a label.
     """
     halves = weights.reshape(towers, -1, *weights.shape[1:])
     blocks = [_draw_grid(kernels, theme) for kernels in halves]
@@ -53,7 +54,7 @@ def draw_kernels(weights: Floats, towers: int = 2, theme: Theme = LIGHT) -> Imag
 
 
 def _draw_grid(kernels: Floats, theme: Theme) -> Image.Image:
-    """Draw kernels in rows of 16, as in the paper, or of 8–15 if that fills all rows."""
+    """Draw kernels in full rows of 16 to 8 if possible."""
     n, side = len(kernels), SCALE * kernels.shape[-1]
     columns = next((c for c in range(16, 7, -1) if n % c == 0), min(n, 16))
     rows, pitch = -(-n // columns), side + MARGIN
@@ -66,7 +67,10 @@ def _draw_grid(kernels: Floats, theme: Theme) -> Image.Image:
 
 
 def _stretch(kernels: Floats) -> Pixels:
-    """(n, 3, h, w) → (n, h, w, 3) uint8, each kernel over 0–255; 128 if it is constant."""
+    """Stretch each kernel to 0–255; a constant one becomes 128.
+
+    (n, 3, h, w) → (n, h, w, 3) uint8.
+    """
     low = kernels.min(axis=(1, 2, 3), keepdims=True)
     extent = np.ptp(kernels, axis=(1, 2, 3), keepdims=True)
     unit = np.divide(kernels - low, extent, out=np.full_like(kernels, 0.5), where=extent > 0)

@@ -24,7 +24,7 @@ class Neighbour(NamedTuple):
 
 
 class Query(NamedTuple):
-    """A test image and the training images nearest to it in two spaces, nearest first."""
+    """A test image and its neighbours in two spaces, nearest first."""
 
     image: Pixels
     words: str
@@ -33,10 +33,11 @@ class Query(NamedTuple):
 
 
 def draw_neighbours(queries: Sequence[Query], theme: Theme = LIGHT) -> Image.Image:
-    """Draw the right of figure 4: each query, its neighbours in features and in pixels.
+    """Draw the right of figure 4: queries with their neighbours.
 
-    Features are fc7's activations; there is room for six neighbours. A bar marks those of the
-    query's class, and the title states how many there are.
+    For each query one row of neighbours in features, one in pixels. Features are fc7's activations;
+    there is room for six neighbours. A bar marks those of the query's class, and the title states
+    how many there are.
     """
     block, indent = 2 * ROW + 3 * GAP, QUERY + 2 * GAP
     size = indent + COLUMNS * (TILE + GAP) - GAP, len(queries) * block - 3 * GAP

@@ -10,9 +10,10 @@ from alexnet.figures.style import LIGHT, Floats, Pixels, Theme, draw_text
 
 
 def plot_eigenpairs(eigenvalues: Floats, eigenvectors: Floats, theme: Theme) -> Figure:
-    """Plot √λ in 0–255 units (axes 0) and the R, G, B components of each pᵢ (axes 1) as bars.
+    """Plot √λ and the components of each pᵢ as bars.
 
-    Row i of `eigenvectors` is the unit vector pᵢ of `eigenvalues[i]`.
+    Axes 0: √λ in 0–255 units; axes 1: R, G and B of each pᵢ. Row i of `eigenvectors` is the unit
+    vector pᵢ of `eigenvalues[i]`.
     """
     figure = Figure(figsize=(4.8, 2.5), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
@@ -38,9 +39,10 @@ def plot_eigenpairs(eigenvalues: Floats, eigenvectors: Floats, theme: Theme) -> 
 def shift_colours(
     image: Pixels, eigenvalues: Floats, eigenvectors: Floats, alphas: Floats
 ) -> Pixels:
-    """Shift an image (H, W, 3) by each α√λ along each axis → (3 axes, n alphas, H, W, 3), 0–255.
+    """Shift the colours of an image by each α√λ along each axis.
 
-    Row i of `eigenvectors` is the unit vector pᵢ (numpy's `eigh` returns columns: transpose).
+    image (H, W, 3), alphas (n,) → (3 axes, n, H, W, 3), clipped to 0–255. Row i of `eigenvectors`
+    is the unit vector pᵢ (numpy's `eigh` returns columns: transpose).
     """
     steps = np.multiply.outer(standard_deviations(eigenvalues), alphas)
     shifts = steps[:, :, None] * eigenvectors[:, None, :]
@@ -51,9 +53,10 @@ def shift_colours(
 def draw_colour_shifts(
     image: Pixels, eigenvalues: Floats, eigenvectors: Floats, theme: Theme = LIGHT
 ) -> Image.Image:
-    """Draw an image (H, W, 3) shifted by −2σ … +2σ along each axis, σ = 0.1√λ as in training.
+    """Draw an image shifted by −2σ … +2σ along each axis.
 
-    These shifts are small, so a second set of rows shows them five times as large. Row i of
+    image (H, W, 3); σ = 0.1√λ as in training. These shifts are small, so a second set of rows
+    shows them five times as large. Row i of
     `eigenvectors` is pᵢ; `eigenvalues` (3,) are variances of 0–255 pixel values.
     """
     upper, lower = (_draw_rows(image, eigenvalues, eigenvectors, times, theme) for times in (1, 5))

@@ -13,7 +13,10 @@ from alexnet.figures.style import Pixels, Theme, shorten
 
 
 class Guess(NamedTuple):
-    """One of an image's most probable labels; `correct`, because two synsets can share words."""
+    """One of an image's most probable labels.
+
+    `correct` is not implied by `words`: two synsets can share them.
+    """
 
     words: str
     probability: float
@@ -21,7 +24,7 @@ class Guess(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """A test image (256, 256, 3), the words of its true label, its most probable labels."""
+    """A test image (256, 256, 3), its true label's words, its guesses."""
 
     image: Pixels
     truth: str
@@ -29,7 +32,10 @@ class Prediction(NamedTuple):
 
 
 def plot_predictions(predictions: Sequence[Prediction], theme: Theme) -> Figure:
-    """Plot the left of figure 4: for each prediction the image (an axes), then its bars."""
+    """Plot the left of figure 4.
+
+    Each prediction has two axes: the image, then its bars.
+    """
     rows = max(1, math.ceil(len(predictions) / 4))
     figure = Figure(figsize=(7.6, 3.4 * rows))
     edges = {"left": 0.01, "right": 0.99, "bottom": 0, "top": 1}

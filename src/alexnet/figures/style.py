@@ -95,13 +95,16 @@ def encode_png(image: Image.Image) -> bytes:
 def draw_text(
     sheet: Image.Image, at: tuple[int, int], text: str, size: int, colour: str, anchor: str = "la"
 ) -> None:
-    """Draw text `size` pixels high in the font of matplotlib, the same on every machine."""
+    """Draw text in matplotlib's own font, the same on every machine.
+
+    size: of the font, in pixels; anchor: Pillow's.
+    """
     path = Path(matplotlib.get_data_path(), "fonts/ttf/DejaVuSans.ttf")
     font = ImageFont.truetype(path, size, layout_engine=ImageFont.Layout.BASIC)
     ImageDraw.Draw(sheet).text(at, text, colour, font, anchor)
 
 
 def shorten(words: str, length: int = 22) -> str:
-    """Return the first of a synset's words, truncated to `length`: `great white shark, …`."""
+    """Return the first of a synset's words, truncated to `length` characters."""
     first = words.split(",")[0].strip()
     return first if len(first) <= length else first[: length - 1].rstrip() + "…"

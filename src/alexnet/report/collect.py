@@ -36,7 +36,10 @@ HASHED = {  # below data/, one or two files that stand for all of a stage's outp
 
 
 def collect_report(root: Path) -> Report:
-    """Read dvc.yaml, metrics.json and data/ in `root`. Raises InputError if any is unusable."""
+    """Read dvc.yaml, metrics.json, experiments/results.json and data/.
+
+    Raises InputError if one of them is missing or invalid.
+    """
     try:
         return _collect(root, root / "data")
     except (OSError, ValueError, LookupError, TypeError) as error:
@@ -82,7 +85,7 @@ def _collect(root: Path, data: Path) -> Report:
 
 
 def read_stages(root: Path, archives: Sequence[tuple[str, int]]) -> list[Stage]:
-    """Return the archives with their sizes, then the stages of dvc.yaml with hashes of outputs.
+    """Return the archives with sizes, then dvc.yaml's stages with hashes.
 
     DVC does not accept dvc.yaml as a dependency: after a change of a description only, run
     `dvc repro -f report`.
@@ -99,7 +102,7 @@ def read_stages(root: Path, archives: Sequence[tuple[str, int]]) -> list[Stage]:
 
 
 def _reads(deps: Sequence[str], pipeline: Mapping[str, Any]) -> list[str]:
-    """Name what a stage with these deps reads: the archives, and stages by their outputs."""
+    """Return the names of the stages whose output `deps` contain."""
     paths = [Path(dep) for dep in deps]
     makers = [
         name

@@ -13,7 +13,10 @@ DEPTH, DEPTH_PER_ROW = 14, 8  # depth of an arc past one row, and how much each 
 
 
 class Stage(NamedTuple):
-    """A stage: `reads` names earlier stages, `files` are (path, first digits of its SHA-256)."""
+    """A stage of the DAG.
+
+    reads: names of earlier stages; files: (path, first digits of its SHA-256).
+    """
 
     name: str
     description: str
@@ -22,7 +25,10 @@ class Stage(NamedTuple):
 
 
 class Arc(NamedTuple):
-    """A line from one stage to another that reads its output; `path` is an SVG path."""
+    """A line from `source` to a stage that reads its output.
+
+    path: in SVG's syntax.
+    """
 
     source: str
     target: str
@@ -30,7 +36,7 @@ class Arc(NamedTuple):
 
 
 class Diagram(NamedTuple):
-    """Row heights, y of the dots beside the stages' names, arcs, and x of the dots."""
+    """A laid out DAG: row heights, y and x (`spine`) of the dots, arcs."""
 
     heights: Sequence[int]
     dots: Sequence[int]
@@ -39,7 +45,7 @@ class Diagram(NamedTuple):
 
 
 def lay_out(stages: Sequence[Stage]) -> Diagram:
-    """Lay out the diagram. Raises KeyError if a stage reads one that is not before it."""
+    """Lay out the stages. Raises KeyError if one reads a later one."""
     heights = [_height(stage) for stage in stages]
     dots = [sum(heights[:n]) + MIDDLE for n in range(len(stages))]
     edges = _edges(stages)
@@ -58,7 +64,7 @@ def _height(stage: Stage) -> int:
 
 
 def _edges(stages: Sequence[Stage]) -> list[tuple[int, int, int]]:
-    """(rows skipped, source row, target row) of every arc."""
+    """Return (rows skipped, source row, target row) of every arc."""
     rows: dict[str, int] = {}
     edges = []
     for row, stage in enumerate(stages):
@@ -68,7 +74,10 @@ def _edges(stages: Sequence[Stage]) -> list[tuple[int, int, int]]:
 
 
 def _path(spine: int, top: int, bottom: int, skipped: int) -> str:
-    """A straight line to the next row; else a cubic, 3/4 as deep as its control points."""
+    """Return a straight line to the next row, else an arc.
+
+    The arc is a cubic Bézier curve, 3/4 as deep as its control points.
+    """
     if not skipped:
         return f"M{spine} {top}V{bottom}"
     handle = spine - (DEPTH + DEPTH_PER_ROW * skipped) * 4 / 3

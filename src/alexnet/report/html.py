@@ -31,14 +31,14 @@ def render_template(**content: object) -> str:
 
 
 def shrink(pixels: Pixels, side: int) -> Pixels:
-    """Shrink pixels (H, W, 3) to at most `side` × `side`; the aspect ratio stays."""
+    """Shrink pixels (H, W, 3) to fit `side` × `side`."""
     image = Image.fromarray(pixels)
     image.thumbnail((side, side), Image.Resampling.LANCZOS)
     return np.asarray(image)
 
 
 def photo_uri(pixels: Pixels, side: int = 256) -> str:
-    """Return pixels (H, W, 3), shrunk to at most `side`, as a JPEG data URI."""
+    """Return pixels (H, W, 3), shrunk to `side`, as a JPEG URI."""
     return jpeg_uri(Image.fromarray(shrink(pixels, side)))
 
 
@@ -60,7 +60,7 @@ def png_uri(png: bytes) -> str:
 
 
 def sha256(text: str) -> str:
-    """Return the base64 SHA-256 by which a Content-Security-Policy allows an inline script."""
+    """Return the base64 SHA-256 that a Content-Security-Policy names."""
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
 
 

@@ -77,14 +77,14 @@ NUMBERS = ("one", "two", "three", "four", "five")
 
 
 class Figures(NamedTuple):
-    """Figures by name, in the colours of one theme: PNG files, and sheets of photographs."""
+    """The figures of one theme by name: PNG files, sheets of photographs."""
 
     pngs: dict[str, bytes]
     sheets: dict[str, Image.Image]
 
 
 def render(report: Report) -> str:
-    """Render the page as HTML that needs no other file and makes no requests."""
+    """Render the page as HTML without references to other files."""
     return _render_page(report, _draw_figures(report, LIGHT), _draw_figures(report, DARK))
 
 
@@ -148,13 +148,16 @@ def _render_page(report: Report, light: Figures, dark: Figures) -> str:
 
 
 def _data_uris(figures: Figures) -> dict[str, str]:
-    """Sheets of photographs become JPEG: as PNG they would outweigh the rest of the page."""
+    """Return data URIs by name; photographs as JPEG.
+
+    As PNG, the photographs would be larger than the rest of the page.
+    """
     uris = {name: png_uri(png) for name, png in figures.pngs.items()}
     return uris | {name: jpeg_uri(sheet) for name, sheet in figures.sheets.items()}
 
 
 def _error_rows(result: Result) -> list[tuple[str, str, list[Estimate]]]:
-    """Rule, images, and top-1 and top-5 error: ten views, centre view, random guessing."""
+    """Return (rule, images, [top-1, top-5 error]), the last of random guessing."""
     run = result.run
     images = f"{run.dataset} {run.split}, {result.images:,} images"
     rows = []
@@ -171,13 +174,13 @@ def _error_rows(result: Result) -> list[tuple[str, str, list[Estimate]]]:
 def _paper_tables(
     rows: Sequence[ComparisonRow],
 ) -> list[tuple[str, list[tuple[str, str, str, str]]]]:
-    """The comparison by table: title, then the cells of its rows."""
+    """Return the comparison by table: title, cells of its rows."""
     tables = groupby(rows, key=lambda row: row.table)
     return [(title, [format_cells(row) for row in group]) for title, group in tables]
 
 
 def _axis_rows(report: Report) -> list[list[tuple[str, float, Floats]]]:
-    """For each colour axis (name, √λ, p) of this run and of ImageNet."""
+    """Return (name, √λ, p) of this run and ImageNet by colour axis."""
     deviations = standard_deviations(report.eigenvalues)
     run = zip(["This run"] * 3, deviations, report.eigenvectors, strict=True)
     imagenet = zip(["ImageNet"] * 3, IMAGENET_DEVIATIONS, IMAGENET_AXES, strict=True)
@@ -185,14 +188,14 @@ def _axis_rows(report: Report) -> list[list[tuple[str, float, Floats]]]:
 
 
 def _rank_rows(counts: Sequence[int]) -> list[tuple[str, int]]:
-    """Rank of the true label in words, and its images; `counts` ends with "not guessed"."""
+    """Return (rank in words, images); the last rank is "not among"."""
     guesses = len(counts) - 1
     ranks = [*ORDINALS[:guesses], f"not among the {NUMBERS[guesses - 1]}"]
     return list(zip(ranks, counts, strict=True))
 
 
 def _reproduction_steps(run: Run) -> list[tuple[str, str]]:
-    """Purpose and commands of each step that reproduces or checks the run."""
+    """Return (purpose, commands) of steps that reproduce or check the run."""
     names = ("dataset", "model", "recipe", "lr", "seed")
     settings = " ".join(f"-S {name}={getattr(run, name)}" for name in names)
     export = "" if run.dataset == "miniature" else "export IMAGENET_ROOT=/path/to/the/archives\n"

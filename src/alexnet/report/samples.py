@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class Sample(NamedTuple):
-    """A record of a shard: pixels (256, 256, 3), name of the source file, record number."""
+    """A record: pixels (256, 256, 3), source file, record number."""
 
     image: Pixels
     source: str
@@ -41,7 +41,7 @@ class ClassSamples(NamedTuple):
 
 
 class OddFile(NamedTuple):
-    """An entry of the odd-file ledger; `image` (256, 256, 3) is None if the file was skipped."""
+    """An odd file; `image` (256, 256, 3) is None if it was skipped."""
 
     name: str
     problem: str
@@ -50,7 +50,7 @@ class OddFile(NamedTuple):
 
 
 def spread(items: Sequence[T], count: int) -> list[T]:
-    """Return `count` items, or all if there are fewer, evenly spaced and in order."""
+    """Return at most `count` items, evenly spaced and in order."""
     count = min(count, len(items))
     return [items[n * len(items) // count] for n in range(count)]
 
@@ -69,7 +69,7 @@ def surest_mistakes(rows: PredictionRows, shards: Shards, index: Index) -> list[
 
 
 def count_ranks(rows: PredictionRows) -> list[int]:
-    """Count the images whose true label is the first, second … guess, and none of the guesses."""
+    """Count images by rank of the true label; last: not guessed."""
     counts: list[int] = np.bincount(rows.ranks, minlength=rows.guesses.shape[1] + 2)[1:].tolist()
     return counts
 
@@ -81,7 +81,7 @@ def sample_classes(train: Shards, index: Index) -> list[ClassSamples]:
 
 
 def first_odd_files(splits: Iterable[Shards]) -> list[OddFile]:
-    """Return the first ledger entries of the splits, with the images that were kept."""
+    """Return the first odd files, with images of those kept."""
     entries = [(split, entry) for split in splits for entry in split.manifest["odd"]]
     return [_odd_file(split, entry) for split, entry in entries[:ODD_FILES]]
 
@@ -106,7 +106,7 @@ def read_queries(path: Path, train: Shards, val: Shards, index: Index) -> list[Q
 
 
 def read_rows(path: Path) -> list[Row]:
-    """Read a CSV file's rows by its header. Raises ValueError if one is truncated."""
+    """Read a CSV file's rows. Raises ValueError if one is truncated."""
     with path.open(newline="", encoding="utf-8") as file:
         rows: list[Row] = list(csv.DictReader(file))
     if any(None in row.values() for row in rows):
