@@ -116,7 +116,7 @@ class Result:
 
         Raises ValueError, LookupError, TypeError or AttributeError if it is not a valid result.
         """
-        names = COUNTS if COUNTS[-1] in content else COUNTS[:2]
+        names = COUNTS if any(name in content for name in COUNTS[2:]) else COUNTS[:2]
         result = cls(
             {name: content[name] for name in names},
             content["images"],
