@@ -1,4 +1,4 @@
-"""Several evaluated models as one, the mean of their probabilities → a row of the comparison."""
+"""Average the probabilities of evaluated models: one row of the comparison, as a JSON file."""
 
 import argparse
 import sys
@@ -14,15 +14,19 @@ from alexnet.evaluate.result import errors_table, write_result
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("row", help='of the comparison, such as "5 CNNs"')
-    parser.add_argument("out", type=Path, help="the JSON file")
-    parser.add_argument("members", type=Path, nargs="+", help="of each its evaluate/")
-    asked = parser.parse_args()
-    _, result = ensemble(asked.members, asked.row)
-    asked.out.parent.mkdir(parents=True, exist_ok=True)
-    write_result(asked.out, result)
+    args = parse_args()
+    _, result = ensemble(args.members, args.row)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    write_result(args.out, result)
     Console().print(errors_table(result))
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("row", help='row of the comparison, such as "5 CNNs"')
+    parser.add_argument("out", type=Path, help="JSON file to write")
+    parser.add_argument("members", type=Path, nargs="+", help="each member's evaluate/ folder")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -14,8 +14,8 @@ from rich.console import Console
 from alexnet.config.schema import Config
 from alexnet.config.stage import stage
 from alexnet.dataset.index import load_index
-from alexnet.evaluate.predictions import choose_split, write_predictions
-from alexnet.evaluate.result import errors_table, result_of, run_of, write_result
+from alexnet.evaluate.outputs import choose_split, write_outputs
+from alexnet.evaluate.result import Result, errors_table, run_of, write_result
 from alexnet.inference.predict import count_errors, predict
 from alexnet.launch.torchrun import LaunchSettings, launch
 from alexnet.model.precision import pick_autocast
@@ -42,9 +42,9 @@ def work(data: Path, into: Path, layout: RankLayout, device: torch.device) -> No
         predictions = predict(net.to(device), shards, mean)
     if not layout.is_main:
         return
-    result = result_of(count_errors(predictions), len(shards), run_of(description, split))
+    result = Result(count_errors(predictions), len(shards), run_of(description, split))
     with replaced(into / "evaluate") as folder:
-        write_predictions(folder, predictions, index.splits[split], index.synsets)
+        write_outputs(folder, predictions, index.splits[split], index.synsets)
         write_result(folder / "result.json", result)
     if into == MAIN:
         write_result(Path("metrics.json"), result)

@@ -7,14 +7,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from alexnet.config.schema import Config
 from alexnet.config.stage import stage
-from alexnet.report.collect import gathered
+from alexnet.report.collect import collect_report
 from alexnet.report.page import write_report
 from alexnet.runtime.files import replaced
 
 
 @stage
 def main(config: Config) -> None:
-    report = gathered(Path())
+    report = collect_report(Path())
     with replaced(Path(config.into, "report")) as folder:
         write_report(folder, report)
     print(f"report: open {Path(config.into, 'report/index.html')} in a browser")

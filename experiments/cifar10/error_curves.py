@@ -1,4 +1,4 @@
-"""Figure 1: training error of ReLU and tanh against epochs, each at its own best rate."""
+"""Figure 1: training error of ReLU and tanh against epochs, each at its best learning rate."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from alexnet.figures.style import LIGHT, Theme, png_of, styled
+from alexnet.figures.style import Theme
 from alexnet.runtime.errors import InputError
 
-Errors = dict[tuple[str, float], list[float]]  # (activation, rate) → error after each epoch, 0–1
-UNTRAINED = 0.9  # error of ten classes before the first epoch
+Errors = dict[tuple[str, float], list[float]]  # (activation, lr) → error after each epoch, 0–1
+UNTRAINED = 0.9  # error of an untrained net on ten classes
 HEADER = ["activation", "lr", "epoch", "training_error"]
 
 
 def write_errors(path: Path, activation: str, lr: float, errors: Sequence[float]) -> None:
-    """A CSV row an epoch."""
+    """Write one CSV row an epoch, creating the folder if missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -26,35 +26,36 @@ def write_errors(path: Path, activation: str, lr: float, errors: Sequence[float]
 
 
 def read_errors(folder: Path) -> Errors:
-    """What `write_errors` left in all CSV files of a folder. Raises InputError where none is."""
-    found: Errors = {}
+    """Read a folder's CSV files. Raises InputError if there are none."""
+    curves: Errors = {}
     for path in sorted(folder.glob("*.csv")):
         with path.open(newline="", encoding="utf-8") as file:
             for row in csv.DictReader(file):
                 key = row["activation"], float(row["lr"])
-                found.setdefault(key, []).append(float(row["training_error"]))
-    if not found:
-        raise InputError(f"{folder} holds no runs", "dvc repro experiments/cifar10/dvc.yaml")
-    return found
+                curves.setdefault(key, []).append(float(row["training_error"]))
+    if not curves:
+        raise InputError(f"{folder} contains no runs", "dvc repro experiments/cifar10/dvc.yaml")
+    return curves
 
 
 def best_rate(sweep: Errors, activation: str, rates: Sequence[float]) -> float:
-    """Of `rates` that with the least training error after the sweep's last epoch.
+    """Return the rate with the lowest training error of the sweep.
 
-    A sweep may hold more: what was tried before the rates were changed. Raises InputError where it
-    lacks one.
+    The error is that after the last epoch. Of equal errors the lower rate wins. The sweep may
+    contain other rates, from before `rates` was changed. Raises InputError if one of `rates` is
+    missing.
     """
-    lacking = [lr for lr in rates if (activation, lr) not in sweep]
-    if lacking:
-        what = f"the sweep has no run of {activation} at {lacking[0]:g}"
-        raise InputError(what, "dvc repro experiments/cifar10/dvc.yaml")
+    missing = [lr for lr in rates if (activation, lr) not in sweep]
+    if missing:
+        problem = f"the sweep has no run of {activation} at lr {missing[0]:g}"
+        raise InputError(problem, "dvc repro experiments/cifar10/dvc.yaml")
     return min(rates, key=lambda lr: (sweep[activation, lr][-1], lr))
 
 
 def crossing(errors: Sequence[float], target: float) -> float | None:
-    """After how many epochs the error fell to `target`, on straight lines between the epochs.
+    """Return the number of epochs after which the error falls to `target`.
 
-    errors: after 1, 2, … epochs. None where it never fell so far.
+    errors: after 1, 2, … epochs, interpolated linearly. None if the target is not reached.
     """
     for n, error in enumerate(errors):
         if error <= target:
@@ -63,32 +64,30 @@ def crossing(errors: Sequence[float], target: float) -> float | None:
     return None
 
 
-def ratio(runs: Mapping[str, Sequence[float]], target: float) -> dict[str, float | None]:
-    """Epochs to `target` of each activation, and how many times as many tanh takes as ReLU."""
+def epoch_ratio(runs: Mapping[str, Sequence[float]], target: float) -> dict[str, float | None]:
+    """Return the epochs to `target` of both activations, and their ratio."""
     relu, tanh = (crossing(runs[name], target) for name in ("relu", "tanh"))
-    times = tanh / relu if tanh and relu else None
-    return {"relu_epochs": relu, "tanh_epochs": tanh, "tanh_to_relu": times}
+    ratio = tanh / relu if tanh and relu else None
+    return {"relu_epochs": relu, "tanh_epochs": tanh, "tanh_to_relu": ratio}
 
 
-def figure1_picture(
-    runs: Mapping[tuple[str, float], Sequence[float]], target: float, theme: Theme = LIGHT
-) -> bytes:
-    """The paper's figure 1: training error by epoch, ReLU solid and tanh dashed → PNG.
+def plot_figure1(
+    runs: Mapping[tuple[str, float], Sequence[float]], target: float, theme: Theme
+) -> Figure:
+    """Plot training error against epochs: ReLU solid, tanh dashed.
 
-    runs: (activation, rate) → error, 0–1, after each epoch.
+    runs: (activation, lr) → error after each epoch, 0–1.
     """
-    with styled(theme):
-        figure = Figure(figsize=(4.8, 3.4), layout="constrained")
-        axes = figure.subplots()
-        for (activation, lr), errors in sorted(runs.items()):
-            look = {"relu": (theme.pair[1], "-", "ReLU"), "tanh": (theme.pair[0], "--", "tanh")}
-            colour, dashes, name = look[activation]
-            epochs = range(len(errors) + 1)
-            values = [100 * error for error in (UNTRAINED, *errors)]
-            label = f"{name}, lr {lr:g}"
-            axes.plot(epochs, values, color=colour, linestyle=dashes, label=label, linewidth=1.8)
-        axes.axhline(100 * target, color=theme.muted, linewidth=0.9, linestyle=(0, (2, 3)))
-        axes.set(xlabel="Epochs", ylim=(0, 100 * UNTRAINED), xlim=(0, None))
-        axes.set_title("Training error on CIFAR-10, %")
-        axes.legend()
-        return png_of(figure)
+    styles = {"relu": (theme.pair[1], "-", "ReLU"), "tanh": (theme.pair[0], "--", "tanh")}
+    figure = Figure(figsize=(4.8, 3.4), layout="constrained")
+    axes = figure.subplots()
+    for (activation, lr), errors in sorted(runs.items()):
+        colour, dashes, name = styles[activation]
+        epochs, values = range(len(errors) + 1), [100 * e for e in (UNTRAINED, *errors)]
+        label = f"{name}, lr {lr:g}"
+        axes.plot(epochs, values, color=colour, linestyle=dashes, label=label, linewidth=1.8)
+    axes.axhline(100 * target, color=theme.muted, linewidth=0.9, linestyle=(0, (2, 3)))
+    axes.set(xlabel="Epochs", ylim=(0, 100 * UNTRAINED), xlim=(0, None))
+    axes.set_title("Training error on CIFAR-10, %")
+    axes.legend()
+    return figure

@@ -1,4 +1,4 @@
-"""One line of figure 1: the four-layer net on CIFAR-10 at one rate → a CSV row an epoch."""
+"""Train the four-layer net on CIFAR-10 for one curve of figure 1: a CSV row an epoch."""
 
 import argparse
 import sys
@@ -17,43 +17,44 @@ from alexnet.launch.gpus import pick_device
 from alexnet.runtime.paths import raw_folder
 from alexnet.runtime.processes import prepare_process
 from error_curves import best_rate, read_errors, write_errors
-from four_layers import FourLayers
-from small_training import epochs, in_memory
+from four_layers import FourLayerNet
+from small_training import in_memory, train_epochs
 
 
 def main() -> None:
-    asked = _asked()
+    args = parse_args()
     prepare_process()
-    device = pick_device(asked.device)
+    device = pick_device(args.device)
     images = in_memory(*read_pixels(raw_folder("raw/cifar10"), TRAIN), device)
-    lr = _best(asked.sweep, asked.activation) if asked.sweep else asked.lr
-    net = FourLayers(asked.activation, normalised=False, seed=asked.seed).to(device)
+    lr = best_rate_of_sweep(args.sweep, args.activation) if args.sweep else args.lr
+    net = FourLayerNet(args.activation, normalised=False, seed=args.seed).to(device)
     errors = []
-    for error in epochs(net, images, repeat(lr, asked.epochs), asked.seed):
+    for error in train_epochs(net, images, repeat(lr, args.epochs), args.seed):
         errors.append(error)
-        told = f"{asked.activation}, lr {lr:g}, epoch {len(errors)}"
-        print(f"{told}: training error {100 * error:.1f} %", flush=True)
-        if error <= asked.target:
+        run = f"{args.activation}, lr {lr:g}, epoch {len(errors)}"
+        print(f"{run}: training error {100 * error:.1f} %", flush=True)
+        if error <= args.target:
             break
-    write_errors(asked.out, asked.activation, lr, errors)
+    write_errors(args.out, args.activation, lr, errors)
 
 
-def _best(sweep: Path, activation: str) -> float:
+def best_rate_of_sweep(sweep: Path, activation: str) -> float:
+    """Return the best of the rates in params.yaml."""
     params: Any = OmegaConf.load(Path(__file__).with_name("params.yaml"))
     return best_rate(read_errors(sweep), activation, params.rates)
 
 
-def _asked() -> argparse.Namespace:
+def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("activation", choices=["relu", "tanh"])
-    parser.add_argument("out", type=Path, help="the CSV file")
+    parser.add_argument("out", type=Path, help="CSV file to write")
     rate = parser.add_mutually_exclusive_group(required=True)
-    rate.add_argument("--lr", type=float)
-    rate.add_argument("--sweep", type=Path, help="a folder of CSV files: the best rate among them")
-    parser.add_argument("--epochs", type=int, required=True, help="at most")
-    parser.add_argument("--target", type=float, default=0.0, help="training error that ends it")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--device", default="auto")
+    rate.add_argument("--lr", type=float, help="learning rate")
+    rate.add_argument("--sweep", type=Path, help="folder of CSV files: use its best rate")
+    parser.add_argument("--epochs", type=int, required=True, help="maximum number of epochs")
+    parser.add_argument("--target", type=float, default=0.0, help="stop at this error [0]")
+    parser.add_argument("--seed", type=int, default=0, help="initial weights and order [0]")
+    parser.add_argument("--device", default="auto", help="cpu, cuda or auto [auto]")
     return parser.parse_args()
 
 

@@ -13,17 +13,17 @@ STD = {"conv1": 1e-4, "conv2": 0.01, "conv3": 0.01, "fc4": 0.1}
 LRN = {"k": 1.0, "n": 3, "alpha": 5e-5 / 3, "beta": 0.75, "towers": 1}
 
 
-class FourLayers(nn.Module):
-    """The paper says "a four-layer convolutional network" and no more; this is cuda-convnet's.
+class FourLayerNet(nn.Module):
+    """cuda-convnet's quick CIFAR-10 net.
 
-    Its quick CIFAR-10 net: 5×5 convolutions to 32, 32 and 64 maps, pools of 3×3 of stride 2 (the
-    first takes the greatest, the others the mean), its initial spreads and its LRN after the
-    first two pools, which figure 1 does without.
+    The paper only says "a four-layer convolutional network". 5×5 convolutions with 32, 32 and 64
+    kernels; 3×3 pools of stride 2, the first max and the others mean; cuda-convnet's initial
+    standard deviations, and its LRN after the first two pools if `normalised` (not in figure 1).
     """
 
     def __init__(self, activation: str, normalised: bool, seed: int) -> None:
         super().__init__()
-        self.active, self.normalised = ACTIVATIONS[activation], normalised
+        self.activation, self.normalised = ACTIVATIONS[activation], normalised
         self.conv1 = nn.Conv2d(3, 32, 5, padding=2)
         self.conv2 = nn.Conv2d(32, 32, 5, padding=2)
         self.conv3 = nn.Conv2d(32, 64, 5, padding=2)
@@ -35,10 +35,10 @@ class FourLayers(nn.Module):
             nn.init.zeros_(layer.get_parameter("bias"))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, 3, 32, 32), mean subtracted, 0–255 scale → logits (N, 10)."""
-        x = self._norm(self.active(F.max_pool2d(self.conv1(x), 3, 2, ceil_mode=True)))
-        x = self._norm(F.avg_pool2d(self.active(self.conv2(x)), 3, 2, ceil_mode=True))
-        x = F.avg_pool2d(self.active(self.conv3(x)), 3, 2, ceil_mode=True)
+        """(N, 3, 32, 32), 0–255 minus the mean → logits (N, 10)."""
+        x = self._norm(self.activation(F.max_pool2d(self.conv1(x), 3, 2, ceil_mode=True)))
+        x = self._norm(F.avg_pool2d(self.activation(self.conv2(x)), 3, 2, ceil_mode=True))
+        x = F.avg_pool2d(self.activation(self.conv3(x)), 3, 2, ceil_mode=True)
         logits: Tensor = self.fc4(x.flatten(1))
         return logits
 

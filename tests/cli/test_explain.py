@@ -57,8 +57,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     told = {"choices": {"dataset": "small", "model": "quick"}, "lr": 0.5, "seed": 3}
     (root / "made/train/model.json").write_text(json.dumps(told))
     with (root / "made/evaluate/predictions.csv").open("w", newline="") as file:
-        answers = [["label", "label1", "label2"], [0, 0, 1], [0, 1, 0], [0, 1, 2], [1, 1, 0]]
-        csv.writer(file).writerows(answers)
+        header = ["record", "name", "label", "label1", "probability1", "label2", "probability2"]
+        answers = [(0, 0, 1), (0, 1, 0), (0, 1, 2), (1, 1, 0)]
+        rows = [
+            [n, f"{n}.JPEG", truth, one, 0.6, two, 0.3]
+            for n, (truth, one, two) in enumerate(answers)
+        ]
+        csv.writer(file).writerows([header, *rows])
     numbers = {"top1_error": 50.0, "top5_error": 25.0, "top1_wrong": 2, "top5_wrong": 1}
     (root / "made/metrics.json").write_text(json.dumps(numbers | {"images": 4, "run": {}}))
     (root / "params.yaml").write_text("lr: 0.5\ndataset: small\n")

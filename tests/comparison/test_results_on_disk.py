@@ -1,4 +1,4 @@
-"""Results on disk and collected, with the commits they were made at."""
+"""Results on disk and collected, with the commits that made them."""
 
 import json
 import subprocess
@@ -6,82 +6,88 @@ from pathlib import Path
 
 import pytest
 
-from alexnet.comparison.results_on_disk import COLLECTED, collect, collected, commit, on_disk
-from alexnet.comparison.tables import comparison
+from alexnet.comparison.results_on_disk import (
+    COLLECTED,
+    collect,
+    current_commit,
+    read_collected,
+    read_results,
+)
+from alexnet.comparison.tables import compare_with_paper
 from alexnet.runtime.errors import InputError
-from small_results import ILSVRC2012, found, put, result
+from small_results import ILSVRC2012, find_row, small_result, write_small_result
 
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     (tmp_path / "params.yaml").write_text("lr: 0.01\n")
     git(tmp_path, "init", "-q")
-    save(tmp_path)
-    put(tmp_path, "metrics.json", result(400, 180, **ILSVRC2012))
-    put(tmp_path, "a/1.json", result(380, 160, **ILSVRC2012), "5 CNNs")
+    commit(tmp_path)
+    write_small_result(tmp_path, "metrics.json", small_result(400, 180, **ILSVRC2012))
+    write_small_result(tmp_path, "a/1.json", small_result(380, 160, **ILSVRC2012), "5 CNNs")
     return tmp_path
 
 
-def git(folder: Path, *command: str) -> str:
-    who = ["-c", "user.name=a", "-c", "user.email=a@b"]
-    ran = ["git", *who, *command]
+def git(folder: Path, *arguments: str) -> str:
+    author = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    command = ["git", *author, *arguments]
     return subprocess.run(
-        ran, cwd=folder, capture_output=True, text=True, check=True
+        command, cwd=folder, capture_output=True, text=True, check=True
     ).stdout.strip()
 
 
-def save(folder: Path) -> str:
+def commit(folder: Path) -> str:
     git(folder, "add", "params.yaml")
     git(folder, "commit", "-q", "--allow-empty", "-m", "a step")
     return git(folder, "rev-parse", "--short", "HEAD")
 
 
-def test_what_is_collected_is_what_lies_on_disk(checkout: Path) -> None:
+def test_collected_results_are_those_on_disk(checkout: Path) -> None:
     collect(checkout)
-    assert collected(checkout) == on_disk(checkout)
-    assert [each.experiment for each in collected(checkout)] == ["", "a"]
+    assert read_collected(checkout) == read_results(checkout)
+    assert [entry.experiment for entry in read_collected(checkout)] == ["", "a"]
     (checkout / "experiments/a/results/1.json").unlink()
-    assert len(collected(checkout)) == 2  # until it is collected again
+    assert len(read_collected(checkout)) == 2  # until results are collected again
     assert len(collect(checkout)) == 1
 
 
 def test_a_result_keeps_the_commit_that_made_it(checkout: Path) -> None:
     first = git(checkout, "rev-parse", "--short", "HEAD")
     collect(checkout)
-    second = save(checkout)
-    put(checkout, "a/2.json", result(370, 150, **ILSVRC2012), "7 CNNs*")
-    assert [each.commit for each in collect(checkout)] == ["", first, second]
-    rows = comparison(collected(checkout))
-    assert found(rows, "5 CNNs").on.endswith(f"; experiments/a at {first}")
-    put(checkout, "a/1.json", result(381, 160, **ILSVRC2012), "5 CNNs")
-    assert [each.commit for each in on_disk(checkout)] == ["", "", second]
+    second = commit(checkout)
+    write_small_result(checkout, "a/2.json", small_result(370, 150, **ILSVRC2012), "7 CNNs*")
+    assert [entry.commit for entry in collect(checkout)] == ["", first, second]
+    rows = compare_with_paper(read_collected(checkout))
+    assert find_row(rows, "5 CNNs").runs.endswith(f"; experiments/a at {first}")
+    write_small_result(checkout, "a/1.json", small_result(381, 160, **ILSVRC2012), "5 CNNs")
+    assert [entry.commit for entry in read_results(checkout)] == ["", "", second]
 
 
-def test_code_that_was_changed_since_is_told(checkout: Path) -> None:
-    head = commit(checkout)
+def test_changed_code_marks_the_commit(checkout: Path) -> None:
+    head = current_commit(checkout)
     (checkout / "metrics.json").write_text("{}")
-    assert commit(checkout) == head
+    assert current_commit(checkout) == head
     (checkout / "params.yaml").write_text("lr: 0.02\n")
-    assert commit(checkout) == f"{head}…"
+    assert current_commit(checkout) == f"{head}…"
 
 
-def test_without_git_no_commit_is_told(tmp_path: Path) -> None:
-    put(tmp_path, "metrics.json", result(400, 180))
-    put(tmp_path, "a/1.json", result(380, 160))
-    assert [each.commit for each in collect(tmp_path)] == ["", ""]
+def test_without_git_commits_are_empty(tmp_path: Path) -> None:
+    write_small_result(tmp_path, "metrics.json", small_result(400, 180))
+    write_small_result(tmp_path, "a/1.json", small_result(380, 160))
+    assert [entry.commit for entry in collect(tmp_path)] == ["", ""]
 
 
 @pytest.mark.parametrize("text", ["", "[", "{}x", '[{"path": 1}]', '[{"path": "a", "commit": ""}]'])
-def test_a_damaged_file_is_one_line(checkout: Path, text: str) -> None:
+def test_a_damaged_file_is_rejected_in_one_line(checkout: Path, text: str) -> None:
     (checkout / COLLECTED).write_text(text)
     with pytest.raises(InputError, match=r"results\.json cannot be read: .*; fix: git checkout"):
-        collected(checkout)
+        read_collected(checkout)
 
 
-def test_a_damaged_result_is_one_line(checkout: Path) -> None:
+def test_an_invalid_collected_result_is_rejected(checkout: Path) -> None:
     collect(checkout)
-    told = json.loads((checkout / COLLECTED).read_text())
-    told[0]["result"]["images"] = 0
-    (checkout / COLLECTED).write_text(json.dumps(told))
-    with pytest.raises(InputError, match="is no count"):
-        collected(checkout)
+    entries = json.loads((checkout / COLLECTED).read_text())
+    entries[0]["result"]["images"] = 0
+    (checkout / COLLECTED).write_text(json.dumps(entries))
+    with pytest.raises(InputError, match="images is 0, not a positive count"):
+        read_collected(checkout)

@@ -1,95 +1,75 @@
-"""The files of data/evaluate, read as people and ILSVRC's server would."""
+"""predictions.csv: what is read is what was written, and a damaged file is rejected."""
 
-import csv
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
-from alexnet.dataset.index import ROW, Index, Rows, Synset
-from alexnet.evaluate.predictions import choose_split, write_predictions
-from alexnet.inference.predict import Predictions
-from alexnet.inference.top_k import rank_labels
+from alexnet.evaluate.intervals import unpack_bits
+from alexnet.evaluate.predictions import PredictionRows, read_predictions, write_rows
 from alexnet.runtime.errors import InputError
-from images import files_end_at, random_images, write_split
-from small_model import small_description
 
-NAMES = ["c.JPEG", "a.JPEG", 'd,"ü".JPEG', "b.JPEG"]
-SYNSETS = [Synset(n + 11, f"n{n:08d}", "a word") for n in range(7)]
-
-
-@pytest.fixture
-def rows() -> Rows:
-    made = np.zeros(4, ROW)
-    made["name"] = [name.encode() for name in NAMES]
-    return made
+LABELS = np.array([3, 4, 9])
+GUESSES = np.array([[3, 0, 1, 2, 4], [0, 1, 2, 3, 4], [0, 1, 2, 3, 4]])
+ROWS = PredictionRows(
+    np.array([0, 2, 5]), ["a.JPEG", 'b,"ü".JPEG', "c\n"], LABELS, GUESSES, np.full((3, 5), 0.125)
+)
 
 
-def predictions(records: list[int], classes: int = 7) -> Predictions:
-    told = torch.rand(len(records), classes)
-    likely = rank_labels(told)
-    labels = torch.arange(len(records))
-    return Predictions(torch.tensor(records), labels, *likely, likely[0], told)
+def test_rows_are_read_as_they_were_written(tmp_path: Path) -> None:
+    write_rows(tmp_path / "p.csv", ROWS)
+    read = read_predictions(tmp_path / "p.csv")
+    assert read.images == ROWS.images == [(0, "a.JPEG", 3), (2, 'b,"ü".JPEG', 4), (5, "c\n", 9)]
+    assert np.array_equal(read.guesses, GUESSES)
+    assert np.array_equal(read.probabilities, ROWS.probabilities)
 
 
-def test_a_row_an_image(tmp_path: Path, rows: Rows) -> None:
-    made = predictions([0, 2, 3])
-    write_predictions(tmp_path, made, rows, SYNSETS)
-    with (tmp_path / "predictions.csv").open(newline="", encoding="utf-8") as file:
-        told = list(csv.DictReader(file))
-    five = [f"{what}{rank}" for rank in range(1, 6) for what in ("label", "probability")]
-    assert list(told[0]) == ["record", "name", "label", *five]
-    assert [row["record"] for row in told] == ["0", "2", "3"]
-    assert [row["name"] for row in told] == [NAMES[0], NAMES[2], NAMES[3]]
-    assert [row["label"] for row in told] == ["0", "1", "2"]
-    assert made.probabilities is not None
-    for row, given in zip(told, made.probabilities.tolist(), strict=True):
-        for rank in range(1, 6):
-            assert float(row[f"probability{rank}"]) == pytest.approx(
-                given[int(row[f"label{rank}"])], abs=6e-7
-            )
-    table = np.load(tmp_path / "probabilities.npy")
-    assert table.dtype == np.float32
-    assert np.array_equal(table, made.probabilities)
+def test_ranks_are_the_places_of_the_true_labels() -> None:
+    assert ROWS.ranks.tolist() == [1, 5, 6]
+    assert ROWS.wrong(1).tolist() == [False, True, True]
+    assert ROWS.wrong(5).tolist() == [False, False, True]
+    two = PredictionRows(ROWS.records, ROWS.names, LABELS, GUESSES[:, :2], np.zeros((3, 2)))
+    assert two.ranks.tolist() == [1, 3, 3]
+    assert two.wrong(5).tolist() == [False, True, True]
 
 
-def test_a_submission_has_a_line_an_image_in_the_order_of_names(tmp_path: Path, rows: Rows) -> None:
-    """Also for one that could not be read, so that the others keep their places."""
-    made = predictions([0, 2, 3])
-    write_predictions(tmp_path, made, rows, SYNSETS)
-    lines = (tmp_path / "submission.txt").read_text().splitlines()
-    c, d, b = (" ".join(str(label + 11) for label in top) for top in made.top.tolist())
-    assert lines == ["0 0 0 0 0", b, c, d]
+def test_wrong_images_are_packed_bits() -> None:
+    packed = ROWS.wrong_images()
+    assert unpack_bits(packed["top1"], 3).tolist() == [False, True, True]
+    assert unpack_bits(packed["top5"], 3).tolist() == [False, False, True]
 
 
-def test_fewer_classes_and_no_ids(tmp_path: Path, rows: Rows) -> None:
-    plain = [Synset(0, name, name) for name in ("cat", "dog")]
-    write_predictions(tmp_path, predictions([1, 2], 2), rows, plain)
-    header = (tmp_path / "predictions.csv").read_text().splitlines()[0]
-    assert header == "record,name,label,label1,probability1,label2,probability2"
-    assert not (tmp_path / "submission.txt").exists()
+HEADER = "record,name,label,label1,probability1\n"
 
 
-def test_the_split_never_looked_at_is_tested(tmp_path: Path, rows: Rows) -> None:
-    model = replace(small_description(), synsets=SYNSETS)
-    for split in ("val", "test"):
-        write_split(tmp_path / "shards" / split, random_images(4), [0, 1, 2, 3])
-    both = Index({"train": rows, "val": rows, "test": rows}, [], SYNSETS)
-    without = Index({"train": rows, "val": rows}, [], SYNSETS)
-    assert choose_split(tmp_path, both, model)[0] == "test"
-    split, shards = choose_split(tmp_path, without, model)
-    assert (split, shards.folder.name) == ("val", "val")
-    with pytest.raises(InputError, match=r"shards/test is not of the images in .*; fix: dvc repro"):
-        choose_split(tmp_path, Index({"test": rows[:3]}, [], SYNSETS), model)
-    with pytest.raises(InputError, match="not trained on the classes of"):
-        choose_split(tmp_path, both, replace(model, synsets=SYNSETS[1:]))
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "not enough values"),
+        ("record,name\n0,a\n", "invalid columns"),
+        (HEADER.replace("name,", "") + "0,0,0,0.5\n", "invalid columns"),
+        (HEADER, "no rows"),
+        (HEADER + "0,a,0,0,0.5\n1,b,0", "line 3 has 3 of 5 cells"),
+        (HEADER + "0,a,zero,0,0.5\n", "invalid literal"),
+        (HEADER + "0,a,1" + 30 * "0" + ",0,0.5\n", ""),
+        (HEADER + "0,a,-1,0,0.5\n", "below 0"),
+        (HEADER + "0,a,0,0,nan\n", "outside 0–1"),
+        (HEADER + "0,a,0,0,1.5\n", "outside 0–1"),
+        ("\0", ""),
+        (HEADER + "0,a,0,0,\xff", "can't decode"),
+    ],
+)
+def test_a_damaged_file_is_rejected_in_one_line(tmp_path: Path, text: str, problem: str) -> None:
+    path = tmp_path / "predictions.csv"
+    path.write_text(text, encoding="latin1")
+    message = (
+        rf"p.*\.csv is not a valid predictions file: .*{problem}.*; fix: dvc repro -f evaluate"
+    )
+    with pytest.raises(InputError, match=message) as error:
+        read_predictions(path)
+    assert "\n" not in str(error.value)
 
 
-def test_not_one_byte_of_the_probabilities_is_lost_in_silence(tmp_path: Path, rows: Rows) -> None:
-    made, synsets = predictions([0, 2, 3], classes=500), SYNSETS * 100
-    write_predictions(tmp_path, made, rows, synsets)
-    size = (tmp_path / "probabilities.npy").stat().st_size
-    with files_end_at(size - 1), pytest.raises(OSError, match="too large"):
-        write_predictions(tmp_path, made, rows, synsets)
+def test_a_missing_file_is_rejected(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="No such file"):
+        read_predictions(tmp_path / "predictions.csv")

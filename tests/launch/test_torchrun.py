@@ -229,8 +229,8 @@ def test_evaluation_in_two_processes_equals_that_in_one(straight: Stage) -> None
     torch.testing.assert_close(table, alone.probabilities, rtol=1e-3, atol=1e-6)
     result = read_result(straight.folder / "metrics.json")
     assert result == read_result(data / "evaluate/result.json")
-    assert {name: result[name] for name in count_errors(alone)} == count_errors(alone)
-    assert result["run"]["dataset"] == "miniature"
+    assert result.counts == count_errors(alone)
+    assert result.run.dataset == "miniature"
     assert len((data / "evaluate/submission.txt").read_text().splitlines()) == 20
 
 

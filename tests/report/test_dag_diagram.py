@@ -1,11 +1,11 @@
-"""The arc diagram: a line for everything that is read, from dot to dot, inside the picture."""
+"""The arc diagram: one arc for each stage read, from dot to dot, inside the drawing."""
 
 import re
 
 import numpy as np
 import pytest
 
-from alexnet.report.dag_diagram import LINE, Arc, Stage, diagram
+from alexnet.report.dag_diagram import FILE, TEXT, Arc, Stage, lay_out
 
 STAGES = [
     Stage("a", "", (), [("x", "1"), ("y", "2")]),
@@ -13,11 +13,11 @@ STAGES = [
     Stage("c", "", ("a", "b"), []),
     Stage("d", "", ("a",), []),
 ]
-DRAWN = diagram(STAGES)
+DIAGRAM = lay_out(STAGES)
 
 
 def points(arc: Arc) -> np.ndarray:
-    """(x, y) along an arc, drawn here from its path, naively."""
+    """Return points (x, y) along an arc, computed from its SVG path."""
     numbers = [float(number) for number in re.findall(r"[\d.]+", arc.path)]
     if "V" in arc.path:
         x, top, bottom = numbers
@@ -31,30 +31,32 @@ def points(arc: Arc) -> np.ndarray:
     )
 
 
-def test_a_line_joins_each_stage_to_whatever_it_reads() -> None:
-    dots = dict(zip("abcd", DRAWN.dots, strict=True))
-    assert {(arc.source, arc.target) for arc in DRAWN.arcs} == {
+def test_an_arc_connects_each_stage_with_those_it_reads() -> None:
+    dots = dict(zip("abcd", DIAGRAM.dots, strict=True))
+    assert {(arc.source, arc.target) for arc in DIAGRAM.arcs} == {
         *(("a", "b"), ("a", "c"), ("b", "c"), ("a", "d"))
     }
-    for arc in DRAWN.arcs:
+    for arc in DIAGRAM.arcs:
         first, *_, last = points(arc)
-        assert first == pytest.approx((DRAWN.spine, dots[arc.source]))
-        assert last == pytest.approx((DRAWN.spine, dots[arc.target]))
+        assert first == pytest.approx((DIAGRAM.spine, dots[arc.source]))
+        assert last == pytest.approx((DIAGRAM.spine, dots[arc.target]))
 
 
-def test_lines_stay_inside_and_bulge_the_more_the_more_they_pass() -> None:
-    left = {arc.source + arc.target: points(arc)[:, 0].min() for arc in DRAWN.arcs}
-    assert 0 < left["ad"] < left["ac"] < left["ab"] == left["bc"] == DRAWN.spine
+def test_arcs_stay_inside_and_are_deeper_the_more_rows_they_skip() -> None:
+    left = {arc.source + arc.target: points(arc)[:, 0].min() for arc in DIAGRAM.arcs}
+    assert 0 < left["ad"] < left["ac"] < left["ab"] == left["bc"] == DIAGRAM.spine
 
 
-def test_rows_are_as_high_as_they_have_files() -> None:
-    a, b, c, d = DRAWN.heights
-    assert (a - b, b - c, c - d) == (LINE, LINE, 0)
-    within = np.array(DRAWN.dots) - np.cumsum([0, a, b, c])
-    assert set(within.tolist()) == {DRAWN.dots[0]}
+def test_the_height_of_a_row_follows_from_its_text_and_files() -> None:
+    a, b, c, d = DIAGRAM.heights
+    assert (a - b, b - c, c - d) == (FILE, FILE, 0)
+    long = lay_out([STAGES[0]._replace(description="a description of two lines " * 2)])
+    assert long.heights == [a + TEXT]
+    within = np.array(DIAGRAM.dots) - np.cumsum([0, a, b, c])
+    assert set(within.tolist()) == {DIAGRAM.dots[0]}
 
 
-def test_a_stage_cannot_read_what_comes_later() -> None:
+def test_a_stage_cannot_read_a_later_one() -> None:
     with pytest.raises(KeyError, match="later"):
-        diagram([Stage("a", "", ("later",), []), Stage("later", "", (), [])])
-    assert diagram([]).arcs == []
+        lay_out([Stage("a", "", ("later",), []), Stage("later", "", (), [])])
+    assert lay_out([]).arcs == []

@@ -1,4 +1,4 @@
-"""Read figures back: lines of a plot, places in a sheet."""
+"""Read figures back: lines of a plot, positions of images in a sheet."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from PIL import Image
 
 
 def packed(picture: Image.Image | npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
-    """Each pixel as one number, 0xRRGGBB: quicker to look for."""
+    """Return each pixel as one number, 0xRRGGBB, which is faster to search."""
     red, green, blue = np.moveaxis(np.asarray(picture).astype(np.int64), 2, 0)
     codes: npt.NDArray[np.int64] = 65536 * red + 256 * green + blue
     return codes
 
 
 def places(sheet: npt.NDArray[np.int64], tile: npt.NDArray[np.uint8]) -> list[tuple[int, int]]:
-    """(x, y) of each exact occurrence of `tile` in a packed picture, by rows."""
+    """Return (x, y) of each exact occurrence of `tile` in a packed image, by rows."""
     wanted, (height, width) = packed(tile), tile.shape[:2]
     return [
         (x, y)

@@ -26,7 +26,7 @@ from small_model import small_model
 ROOT = Path(__file__).resolve().parents[2]
 RUN = {"dataset": "miniature", "split": "val", "classes": 12, "model": "quick", "recipe": "quick"}
 RESULT = {
-    **{"top1_error": 11.0, "top5_error": 0.3, "top1_wrong": 33, "top5_wrong": 1, "images": 300},
+    **{"top1_error": 11.0, "top5_error": 1.0, "top1_wrong": 33, "top5_wrong": 3, "images": 300},
     "run": RUN | {"parameters": "5e1f0a93", "seed": 17, "lr": 0.0125},
 }
 VALID = Path()  # the folder of the valid files; set by hostile_child.py

@@ -32,7 +32,7 @@ from alexnet.config.stage import errors_in_one_line
 from alexnet.dataset.index import Index, load_index, save_index
 from alexnet.dataset.moments import load_moments
 from alexnet.dataset.shards import Shards
-from alexnet.evaluate.result import read_result, write_result
+from alexnet.evaluate.result import Result, Run, read_result, write_result
 from alexnet.index.layouts import read_index
 from alexnet.model.alexnet import AlexNet
 from alexnet.model.net_config import NetConfig
@@ -256,10 +256,9 @@ def read_checkpoint(folder: Path) -> str:
     return f"step {state.step}"
 
 
-def write_metrics(top1: float) -> Callable[[Path], None]:
-    run = dict.fromkeys(("dataset", "split", "model", "recipe", "parameters", "seed", "lr"), "")
-    counts = {"top1_error": top1, "top5_error": 0, "top1_wrong": 0, "top5_wrong": 0, "images": 9}
-    result = {**counts, "run": {**run, "classes": 3}}
+def write_metrics(top1_wrong: int) -> Callable[[Path], None]:
+    run = Run("folder", "val", 3, "paper", "paper", "0a1b2c3d", 0, 0.01)
+    result = Result({"top1_wrong": top1_wrong, "top5_wrong": 0}, 9, run)
     return lambda folder: write_result(folder / "metrics.json", result)
 
 

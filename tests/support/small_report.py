@@ -1,28 +1,27 @@
-"""A report of small drawn arrays, for the tests that read its page and the one that opens it."""
+"""A report of small random arrays, for the tests that parse its page or open it in a browser."""
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
-from alexnet.comparison.runs import Figure
-from alexnet.comparison.tables import ELSEWHERE, Row
+from alexnet.comparison.runs import Estimate
+from alexnet.comparison.tables import NOT_IN_PAPER, ComparisonRow
+from alexnet.evaluate.result import Result, Run
+from alexnet.figures.augmentation import AugmentationExamples
 from alexnet.figures.neighbours import Neighbour, Query
-from alexnet.figures.predictions import Guess
+from alexnet.figures.predictions import Guess, Prediction
 from alexnet.figures.style import Pixels
 from alexnet.report.dag_diagram import Stage
 from alexnet.report.page import Report
 from alexnet.report.samples import (
+    CLASSES,
     MISTAKES,
     ODD_FILES,
     PREDICTIONS,
     RECORDS,
-    SHELVES,
-    Draws,
+    ClassSamples,
     OddFile,
-    Prediction,
     Sample,
-    Shelf,
 )
 from alexnet.retrieve.neighbours import QUERIES
 
@@ -38,18 +37,21 @@ def predictions(words: str, count: int = 8) -> list[Prediction]:
     return [Prediction(noise(n), f"{words} true {n}", guesses) for n in range(count)]
 
 
-def shelves(words: str) -> list[Shelf]:
+def class_samples(words: str) -> list[ClassSamples]:
+    samples = [[Sample(noise(n), f"{n}.JPEG", 40 + n)] * 2 for n in range(6)]
     return [
-        Shelf(f"n0{n}", f"{words} {n}, w{n}", 100 + n, [Sample(noise(n), f"{n}.JPEG", 40 + n)] * 2)
-        for n in range(6)
+        ClassSamples(f"n0{n}", f"{words} {n}, w{n}", 100 + n, pair)
+        for n, pair in enumerate(samples)
     ]
 
 
 def queries(words: str) -> list[Query]:
-    def near(alike: int) -> list[Neighbour]:
-        return [Neighbour(noise(n), f"{words} near {n}", n < alike) for n in range(6)]
+    def neighbours(same: int) -> list[Neighbour]:
+        return [Neighbour(noise(n), f"{words} near {n}", n < same) for n in range(6)]
 
-    return [Query(noise(n), f"{words} asked {n}", near(5 - n), near(n)) for n in range(3)]
+    return [
+        Query(noise(n), f"{words} query {n}", neighbours(5 - n), neighbours(n)) for n in range(3)
+    ]
 
 
 def history() -> list[dict[str, float]]:
@@ -74,26 +76,16 @@ CODES = [
     for candidates, recall in ((10, 0.3 + better), (100, 0.7 + better))
 ]
 CONFUSION = np.diag([20, 25, 22]) + np.array([[0, 3, 2], [0, 0, 0], [1, 2, 0]])
-RUN = {"dataset": "miniature", "split": "val", "classes": 12, "model": "two_towers"}
-RESULT: dict[str, Any] = {
-    "top1_error": 100 * 72 / 304,
-    "top5_error": 100 * 13 / 304,
-    "center_top1_error": 100 * 85 / 304,
-    "center_top5_error": 100 * 17 / 304,
-    "top1_wrong": 72,
-    "top5_wrong": 13,
-    "center_top1_wrong": 85,
-    "center_top5_wrong": 17,
-    "images": 304,
-    "run": {**RUN, "recipe": "brisk", "parameters": "5e1f0a93", "seed": 17, "lr": 0.0125},
-}
-OURS = Figure(41.23, (40.8, 41.66)), Figure(18.54, (18.2, 18.88))
+COUNTS = {"top1_wrong": 72, "top5_wrong": 13, "center_top1_wrong": 85, "center_top5_wrong": 17}
+RUN = Run("miniature", "val", 12, "two_towers", "brisk", "5e1f0a93", 17, 0.0125)
+RESULT = Result(COUNTS, 304, RUN)
+OURS = Estimate(41.23, (40.8, 41.66)), Estimate(18.54, (18.2, 18.88))
 COMPARISON = [
-    Row("Table 1", "SIFT + FVs", "45.7 / 25.7", None, ""),
-    Row("Table 2", "1 CNN", "40.7 / 18.2", OURS, "ilsvrc2012 val"),
-    Row("Table 2", "5 CNNs", "38.1 / 16.4", None, "not yet run"),
-    Row("Differences", "on one GPU", "+1.7 / +1.2", None, "not yet run", differences=True),
-    Row(ELSEWHERE, "this very run", "", OURS, "miniature", comparable=False),
+    ComparisonRow("Table 1", "SIFT + FVs", "45.7 / 25.7", None, ""),
+    ComparisonRow("Table 2", "1 CNN", "40.7 / 18.2", OURS, "ilsvrc2012 val"),
+    ComparisonRow("Table 2", "5 CNNs", "38.1 / 16.4", None, "not run yet"),
+    ComparisonRow("Increase", "one GPU", "+1.7 / +1.2", None, "not run yet", differences=True),
+    ComparisonRow(NOT_IN_PAPER, "this run", "", OURS, "miniature", comparable=False),
 ]
 REPORT = Report(
     result=RESULT,
@@ -106,29 +98,31 @@ REPORT = Report(
     eigenvalues=np.array([11864.0, 1101.0, 311.0]),
     eigenvectors=np.array([[0.561, 0.577, 0.594], [0.712, 0.025, -0.702], [0.42, -0.816, 0.396]]),
     photo=noise(5),
-    draws=Draws(np.array([0, 31, 9, 4]), np.array([8, 0, 31, 2]), np.eye(4, 3) * 9 - 3, 224),
+    augmentation=AugmentationExamples(
+        np.array([0, 31, 9, 4]), np.array([8, 0, 31, 2]), np.eye(4, 3) * 9 - 3, 224
+    ),
     history=history(),
     conv1=np.random.default_rng(1).normal(size=(24, 3, 11, 11)),
     towers=2,
-    features=1024,
+    fc7_units=1024,
     predictions=predictions("crane"),
     mistakes=predictions("owl", 3),
     ranks=[232, 41, 11, 5, 2, 13],
     confusion=CONFUSION,
     words=["crane, bird", "owl", "heron"],
-    shelves=shelves("heron"),
+    class_samples=class_samples("heron"),
     odd_files=[
         OddFile("n01_7.JPEG", "mode CMYK, converted to RGB", "kept", noise(3)),
         OddFile("n01_8.JPEG", "truncated", "skipped", None),
     ],
-    odd=2,
+    odd_count=2,
     queries=queries("egret"),
     codes=CODES,
 )
 
 
-def rough(seed: int) -> Pixels:
-    """Noise with a photograph's spectrum, 1/f; a photograph has smooth places besides."""
+def photo_like(seed: int) -> Pixels:
+    """Noise with the spectrum of a photograph, 1/f: compresses no better than a photograph."""
     drawn = np.random.default_rng(seed).normal(size=(256, 256, 3))
     drawn = 0.2 * drawn + 0.8 * drawn.mean(axis=2, keepdims=True)
     frequency = np.hypot(np.fft.fftfreq(256)[:, None], np.fft.rfftfreq(256)).clip(1 / 256)
@@ -138,24 +132,26 @@ def rough(seed: int) -> Pixels:
 
 
 def largest() -> Report:
-    """As much as exhibits.py ever chooses, of ILSVRC's thousand classes and the paper's net."""
-    photos = [rough(n) for n in range(12)]
-    some = [each._replace(image=photos[n]) for n, each in enumerate(predictions("crane"))]
+    """A report of ILSVRC's thousand classes and the paper's net, as long as samples.py allows."""
+    photos = [photo_like(n) for n in range(12)]
+    shown = [
+        prediction._replace(image=photos[n]) for n, prediction in enumerate(predictions("crane"))
+    ]
     near = [Neighbour(photo, "heron", True) for photo in photos[:6]]
     samples = [Sample(photo, "n01440764_10026.JPEG", 1_000_000) for photo in photos[:RECORDS]]
     matrix = np.random.default_rng(0).poisson(0.02, (1000, 1000)) + np.diag([30] * 1000)
     return replace(
         REPORT,
-        result={**RESULT, "run": {**RESULT["run"], "classes": 1000}},
+        result=replace(RESULT, run=replace(RUN, classes=1000)),
         photo=photos[0],
         history=[history()[0] | {"epoch": n + 1} for n in range(90)],
         conv1=np.random.default_rng(1).normal(size=(96, 3, 11, 11)),
-        predictions=some[:PREDICTIONS],
-        mistakes=some[:MISTAKES],
+        predictions=shown[:PREDICTIONS],
+        mistakes=shown[:MISTAKES],
         confusion=matrix,
         words=[f"word {n}, other" for n in range(1000)],
-        shelves=[Shelf("n01440764", "word, other", 1300, samples)] * SHELVES,
+        class_samples=[ClassSamples("n01440764", "word, other", 1300, samples)] * CLASSES,
         odd_files=[OddFile("n01_7.JPEG", "mode CMYK", "kept", photos[8])] * ODD_FILES,
-        odd=ODD_FILES + 1,
+        odd_count=ODD_FILES + 1,
         queries=[Query(photos[9], "heron", near, near)] * QUERIES,
     )

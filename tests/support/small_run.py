@@ -31,7 +31,8 @@ CHECKPOINTS = Path(".scratch/train/0000")  # named after the run's fingerprint
 OUTPUTS = ("index", "shards", "moments", "train", "evaluate", "retrieve", "report")
 TEXTS = {
     "train/history.csv": "epoch,step,lr,train_loss\n1,12,0.01,2.5\n",
-    "evaluate/predictions.csv": "label,label1,label2\n0,0,1\n1,0,1\n",
+    "train/augmentation.csv": "epoch,top,left,crop,mirrored,red,green,blue\n1,0,31,224,0,2,0,-2\n",
+    "evaluate/predictions.csv": "record,name,label,label1,probability1\n0,a,0,0,1\n1,b,1,0,1\n",
     "evaluate/result.json": '{"top1_error": 50.0}\n',
     "retrieve/codes.csv": "code,bits,candidates,recall\nitq,64,10,0.5\n",
     "report/index.html": "<!doctype html>\n<p>50 %</p>\n" * 300,

@@ -164,20 +164,20 @@ def compare(arguments: Namespace) -> int:
     """Print this run's errors beside the paper's; or write them into the README."""
     from alexnet.comparison import results_on_disk
     from alexnet.comparison.tables import (
-        comparison,
-        comparison_markdown,
-        comparison_table,
+        build_table,
+        compare_with_paper,
+        format_markdown,
         write_readme,
     )
 
-    results = results_on_disk.collect if arguments.readme else results_on_disk.on_disk
-    found = comparison(results(CHECKOUT))
+    read = results_on_disk.collect if arguments.readme else results_on_disk.read_results
+    rows = compare_with_paper(read(CHECKOUT))
     if arguments.readme:
-        write_readme(CHECKOUT / "README.md", found)
+        write_readme(CHECKOUT / "README.md", rows)
     elif arguments.markdown:
-        print(comparison_markdown(found))
+        print(format_markdown(rows))
     else:
-        Screen().print(comparison_table(found))
+        Screen().print(build_table(rows))
     return 0
 
 

@@ -4,7 +4,6 @@ The chain is dvc.lock's: whatever a stage read was another's output. DVC compare
 what it has hashed before make that quick for files that nobody touched.
 """
 
-import csv
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +17,7 @@ from alexnet.archives.reader import check_unchanged
 from alexnet.cli.provenance import Link
 from alexnet.dataset.index import load_index
 from alexnet.dataset.manifest import read_manifest
-from alexnet.inference.top_k import TOP_K
+from alexnet.evaluate.predictions import GUESSES, read_predictions
 from alexnet.runtime.errors import InputError
 
 METRICS = "metrics.json"
@@ -58,15 +57,11 @@ def _counted(root: Path, metric: str) -> Iterator[Link]:
     """The images that predictions.csv has wrong, counted again; it holds the ten views' answers."""
     if metric not in ("top1_error", "top5_error"):
         return
-    path, k = root / "data/evaluate/predictions.csv", 1 if metric == "top1_error" else TOP_K
+    path, k = root / "data/evaluate/predictions.csv", 1 if metric == "top1_error" else GUESSES
     try:
-        with path.open(newline="") as file:
-            rows = list(csv.DictReader(file))
-        wrong = sum(
-            row["label"] not in [row.get(f"label{n}") for n in range(1, k + 1)] for row in rows
-        )
+        wrong = int(read_predictions(path).wrong(k).sum())
         count = json.loads((root / METRICS).read_bytes())[metric.replace("_error", "_wrong")]
-    except (OSError, KeyError, ValueError):
+    except (OSError, KeyError, ValueError, InputError):
         return
     yield Link("counted again", f"{wrong:,} wrong in {path.name}", wrong == count)
 

@@ -86,7 +86,7 @@ def _ledger(odd: Sequence[OddFile]) -> Table:
 
 def contact_sheet(folder: Path) -> bytes:
     """Sixty images of a split, evenly spaced among its records, as a PNG file."""
-    from alexnet.figures.style import png_bytes
+    from alexnet.figures.style import encode_png
 
     across, down, side = SHEET
     shards = Shards(folder)
@@ -95,7 +95,7 @@ def contact_sheet(folder: Path) -> bytes:
     for n, record in enumerate(shards.records[chosen].tolist()):
         small = Image.fromarray(shards.read(record)).resize((side, side), Image.Resampling.BOX)
         sheet.paste(small, (n % across * side, n // across * side))
-    return png_bytes(sheet)
+    return encode_png(sheet)
 
 
 def moments_table(folder: Path) -> Table:
@@ -128,8 +128,10 @@ def moments_pictures(data: Path) -> dict[str, bytes]:
 
     Raises InputError where `data` lacks moments or shards.
     """
-    from alexnet.figures.pca_colour import eigenpairs_picture, relit_picture
-    from alexnet.figures.style import png_bytes
+    from functools import partial
+
+    from alexnet.figures.pca_colour import draw_colour_shifts, plot_eigenpairs
+    from alexnet.figures.style import encode_png, plot_png
 
     moments = load_moments(data / "moments")
     train = Shards(data / "shards/train")
@@ -137,8 +139,8 @@ def moments_pictures(data: Path) -> dict[str, bytes]:
     pairs = moments.eigenvalues, moments.eigenvectors
     return {
         "mean_image": (data / "moments/mean_image.png").read_bytes(),
-        "eigenpairs": eigenpairs_picture(*pairs),
-        "relit": png_bytes(relit_picture(photo, *pairs)),
+        "eigenpairs": plot_png(partial(plot_eigenpairs, *pairs)),
+        "relit": encode_png(draw_colour_shifts(photo, *pairs)),
     }
 
 

@@ -86,8 +86,7 @@ def _shape(shape: tuple[int, ...]) -> str:
 
 def model_pictures(weights: Weights, description: ModelDescription) -> dict[str, bytes]:
     """The kernels of the first layer (figure 3), as a PNG file."""
-    from alexnet.figures.kernels import kernels_picture
-    from alexnet.figures.style import png_bytes
+    from alexnet.figures.kernels import draw_kernels
+    from alexnet.figures.style import encode_png
 
-    picture = kernels_picture(weights["conv1.weight"], description.net.towers)
-    return {"kernels": png_bytes(picture)}
+    return {"kernels": encode_png(draw_kernels(weights["conv1.weight"], description.net.towers))}

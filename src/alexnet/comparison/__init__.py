@@ -1,1 +1,1 @@
-"""Our results beside the paper's tables."""
+"""This project's results beside the paper's tables."""

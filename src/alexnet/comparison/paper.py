@@ -1,4 +1,4 @@
-"""The paper's own numbers as data: Tables 1 and 2, Fall 2009, and what each choice was worth.
+"""The paper's numbers as data: Tables 1 and 2, Fall 2009, and the effect of each design choice.
 
 Krizhevsky, Sutskever, Hinton, NIPS 2012. Errors in %.
 """
@@ -10,14 +10,15 @@ ILSVRC2010, ILSVRC2012 = ("ilsvrc2010",), ("ilsvrc2012", "kaggle")  # names in c
 
 @dataclass(frozen=True)
 class PaperRow:
-    """One system. `key`: the "row" of results that stand beside it; "" where others made it.
+    """The error of one system.
 
-    section: where the paper tells of it. top1, top5: None where it gives none; test_top5: on test
-    images whose labels are not public. sign: ">" or "≈" where the text says "over" or "about".
+    key: the "row" of the results compared with it, "" for the work of others. section: where the
+    paper states it. top1, top5: None if the paper gives no number; test_top5: on test images whose
+    labels are not public. sign: ">" or "≈" where the text says "over" or "about".
     """
 
     key: str
-    what: str
+    system: str
     section: str
     top1: float | None
     top5: float | None
@@ -27,9 +28,10 @@ class PaperRow:
 
 @dataclass(frozen=True)
 class PaperTable:
-    """Rows measured on the same images: what ran on one of `datasets` and `splits` is comparable.
+    """Rows measured on the same images.
 
-    differences: the rows tell how much greater the error is without something.
+    A run on one of `datasets` and `splits` with as many classes is comparable. differences: the
+    rows are increases in error over a baseline.
     """
 
     title: str
@@ -40,7 +42,7 @@ class PaperTable:
     differences: bool = False
 
 
-CENTRE = ", centre view"  # behind a row's key: without averaging over ten views
+CENTRE = ", centre view"  # suffix of a row's key: no average over ten views
 TABLES = (
     PaperTable(
         "Table 1: ILSVRC-2010 test",
@@ -64,44 +66,50 @@ TABLES = (
             PaperRow("1 CNN", "1 CNN", "Table 2", 40.7, 18.2),
             PaperRow("5 CNNs", "5 CNNs", "Table 2", 38.1, 16.4, 16.4),
             PaperRow(
-                "finetuned", "1 CNN*: six_conv, first trained on Fall 2011", "Table 2", 39.0, 16.6
+                "finetuned", "1 CNN*: six_conv, pretrained on Fall 2011", "Table 2", 39.0, 16.6
             ),
-            PaperRow("7 CNNs*", "7 CNNs*: two of these, and the five", "Table 2", 36.7, 15.4, 15.3),
+            PaperRow(
+                "7 CNNs*", "7 CNNs*: two pretrained ones and the five", "Table 2", 36.7, 15.4, 15.3
+            ),
         ),
     ),
     PaperTable(
-        "Fall 2009: half of the images of 10,184 classes",
-        ("fall2009",),  # no longer to be had, and Fall 2011 is another set
+        "Fall 2009: half of the images, 10,184 classes",
+        ("fall2009",),  # no longer available; Fall 2011 is another set
         ("val",),
         10_184,
         (
-            PaperRow("", "Best published before", "6", 78.1, 60.9),
+            PaperRow("", "Best published before the paper", "6", 78.1, 60.9),
             PaperRow("Fall 2009", "CNN, six convolutional layers", "6", 67.4, 40.9),
         ),
     ),
     PaperTable(
-        "How much greater the error is",
+        "Increase in error",
         (*ILSVRC2010, *ILSVRC2012),  # the text does not say on which images
         ("val", "test"),
         1000,
         (
-            PaperRow("one_gpu", "on one GPU, half the maps", "3.2", 1.7, 1.2),
+            PaperRow("one_gpu", "one GPU, half of the feature maps", "3.2", 1.7, 1.2),
             PaperRow("no_lrn", "without normalisation", "3.3", 1.4, 1.2),
-            PaperRow("no_overlap", "with pools that do not overlap", "3.4", 0.4, 0.3),
-            PaperRow("no_colour", "without the colour shift", "4.1", 1.0, None, sign=">"),
+            PaperRow("no_overlap", "non-overlapping pooling", "3.4", 0.4, 0.3),
+            PaperRow("no_colour", "without colour augmentation", "4.1", 1.0, None, sign=">"),
             PaperRow("no_conv3", "without conv3", "7", 2.0, None, sign="≈"),
             PaperRow("no_conv4", "without conv4", "7", 2.0, None, sign="≈"),
             PaperRow("no_conv5", "without conv5", "7", 2.0, None, sign="≈"),
-            PaperRow("no_crops", "without crops: “substantial overfitting”", "4.1", None, None),
+            PaperRow(
+                "no_crops", "without random crops: “substantial overfitting”", "4.1", None, None
+            ),
             PaperRow("no_dropout", "without dropout: “substantial overfitting”", "4.2", None, None),
-            PaperRow("no_weight_decay", "without weight decay: learns less well", "5", None, None),
-            PaperRow("no_communication", "towers that never meet but in fc6", "3.2", None, None),
-            PaperRow("tanh", "tanh in place of ReLU", "3.1", None, None),
+            PaperRow(
+                "no_weight_decay", "without weight decay: higher training error", "5", None, None
+            ),
+            PaperRow("no_communication", "towers connected only at fc6", "3.2", None, None),
+            PaperRow("tanh", "tanh instead of ReLU", "3.1", None, None),
         ),
         differences=True,
     ),
     PaperTable(
-        "The same on CIFAR-10, 11 % with a net of four layers",
+        "CIFAR-10: increase in error, from 11 % with a four-layer net",
         ("cifar10",),
         ("val",),
         10,

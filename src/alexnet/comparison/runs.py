@@ -1,23 +1,22 @@
-"""Results on disk that are one run but for the seed: together, averaged, beside their baseline."""
+"""Groups of results that differ only in their seed: mean errors, differences from a baseline."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from statistics import mean, stdev
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from alexnet.comparison.paper import CENTRE, ILSVRC2010
-from alexnet.comparison.results_on_disk import Recorded
-from alexnet.evaluate.intervals import difference_interval, unpacked
-from alexnet.evaluate.result import RUN, Result, interval
+from alexnet.comparison.results_on_disk import RecordedResult
+from alexnet.evaluate.intervals import paired_interval, unpack_bits
+from alexnet.evaluate.result import RUN, Result
 from alexnet.runtime.errors import InputError
 
-WHOLE = ("CNN", "1 CNN")  # rows of plain runs, on ILSVRC-2010 and on any other set
+PLAIN_ROWS = ("CNN", "1 CNN")  # keys of runs without a row: on ILSVRC-2010, on any other data set
 
 
-class Figure(NamedTuple):
+class Estimate(NamedTuple):
     """An error or a difference of errors, in %.
 
-    interval: its 95 % bounds, where one run's images were counted. spread: its standard deviation
-    over several seeds.
+    interval: the 95 % interval of a single run. spread: the standard deviation over several seeds.
     """
 
     value: float
@@ -25,14 +24,15 @@ class Figure(NamedTuple):
     spread: float | None = None
 
 
-Pair = tuple[Figure, Figure]  # top-1, top-5
+Pair = tuple[Estimate, Estimate]  # top-1, top-5
 
 
-class Runs(NamedTuple):
-    """Results that differ in their seed alone, and their key among the paper's rows.
+class RunGroup(NamedTuple):
+    """Results that differ only in their seed.
 
-    experiment: their folder, "" of metrics.json. rule: "" or "center_", whose errors are meant.
-    commits: at which they were made, as far as that is known.
+    key: of a row of the paper's tables, or the results' own. experiment: their folder, "" for
+    metrics.json. rule: "" for the errors of ten views, "center_" for those of the centre view.
+    commits: those that made the results, as far as they are known.
     """
 
     key: str
@@ -42,105 +42,99 @@ class Runs(NamedTuple):
     commits: tuple[str, ...] = ()
 
 
-def together(recorded: Iterable[Recorded]) -> Iterator[Runs]:
-    """The results, those that differ in their seed alone as one.
+def group_by_seed(recorded: Iterable[RecordedResult]) -> Iterator[RunGroup]:
+    """Group results that differ only in their seed.
 
-    Raises InputError where a run is there twice.
+    Raises InputError if a run occurs twice.
     """
-    groups: dict[tuple[str, ...], list[Recorded]] = {}
-    for each in recorded:
-        run = [str(each.result["run"][name]) for name in RUN if name != "seed"]
-        place = _key(each.result), each.experiment, str(each.result["images"]), *run
-        same = groups.setdefault(place, [])
-        if _seed(each) in map(_seed, same):
-            raise InputError(f"{each.path} is of the same run as another", f"rm {each.path}")
-        same.append(each)
-    for (key, experiment, *_), same in groups.items():
-        results = [each.result for each in sorted(same, key=lambda each: _seed(each) or 0)]
-        commits = tuple(dict.fromkeys(each.commit for each in same if each.commit))
-        yield Runs(key, experiment, "", results, commits)
-        if key in WHOLE and all("center_top1_error" in result for result in results):
-            yield Runs(f"{key}{CENTRE}", experiment, "center_", results, commits)
-
-
-def _seed(recorded: Recorded) -> Any:
-    return recorded.result["run"]["seed"]
+    groups: dict[tuple[str, ...], list[RecordedResult]] = {}
+    for entry in recorded:
+        result = entry.result
+        run = [str(getattr(result.run, name)) for name in RUN if name != "seed"]
+        group = groups.setdefault((_key(result), entry.experiment, str(result.images), *run), [])
+        if result.run.seed in [member.result.run.seed for member in group]:
+            raise InputError(f"{entry.path} is a second result of the same run", f"rm {entry.path}")
+        group.append(entry)
+    for (key, experiment, *_), group in groups.items():
+        results = sorted((entry.result for entry in group), key=lambda result: result.run.seed or 0)
+        commits = tuple(dict.fromkeys(entry.commit for entry in group if entry.commit))
+        yield RunGroup(key, experiment, "", results, commits)
+        if key in PLAIN_ROWS and all(result.has_centre for result in results):
+            yield RunGroup(f"{key}{CENTRE}", experiment, "center_", results, commits)
 
 
 def _key(result: Result) -> str:
-    """Of a plain run the table of its data set tells which row it is."""
-    here = result["run"]["dataset"] in ILSVRC2010
-    return str(result.get("row", WHOLE[0] if here else WHOLE[1]))
+    """Return a result's row; a plain run's depends on its data set."""
+    return result.row or PLAIN_ROWS[result.run.dataset not in ILSVRC2010]
 
 
-def errors(runs: Runs) -> Pair:
-    """Of one run with its interval, of several their mean and its spread."""
-    first, many = runs.results[0], len(runs.results) > 1
-    figures = []
-    for name in (f"{runs.rule}top{k}" for k in (1, 5)):
-        values = [result[f"{name}_error"] for result in runs.results]
-        figures.append(_averaged(values) if many else Figure(values[0], interval(first, name)))
-    return figures[0], figures[1]
+def mean_errors(runs: RunGroup) -> Pair:
+    """Return a single run's errors with intervals, or mean and spread."""
+    names = [f"{runs.rule}top{k}" for k in (1, 5)]
+    if len(runs.results) > 1:
+        top1, top5 = (_mean([result.error(name) for result in runs.results]) for name in names)
+    else:
+        (result,) = runs.results
+        top1, top5 = (Estimate(result.error(name), result.interval(name)) for name in names)
+    return top1, top5
 
 
-def differences(runs: Runs, baselines: Sequence[Runs]) -> tuple[Runs, Pair | None]:
-    """How much greater the errors are than the baseline's of the same experiment and images.
+def error_increases(runs: RunGroup, baselines: Sequence[RunGroup]) -> tuple[RunGroup, Pair | None]:
+    """Return the increase in error over the baseline.
 
-    Seed by seed, then averaged: two runs of one seed see the same crops in the same order. Of one
-    seed with the interval of the pair, where both tell which images are wrong. Returns with them
-    the runs whose seed the baseline has; None where there is none.
+    The baseline is of the same experiment and images. Differences are taken seed by seed, then
+    averaged: two runs of one seed see the same crops in the same order. A single seed has the
+    interval of the pair if both runs keep their wrong images. Also returns the runs whose seed the
+    baseline has; None if there are none.
     """
-    with_it = [b.results for b in baselines if _alike(b) == _alike(runs)]
-    if len(with_it) > 1:
-        what = f"experiments/{runs.experiment} has {len(with_it)} baselines of one data set"
-        raise InputError(what, "leave the results of one")
-    base = {result["run"]["seed"]: result for results in with_it for result in results}
-    own = [result for result in runs.results if result["run"]["seed"] in base]
-    if not own:
+    matching = [base.results for base in baselines if _setting(base) == _setting(runs)]
+    if len(matching) > 1:
+        problem = f"experiments/{runs.experiment} has {len(matching)} baselines for one data set"
+        raise InputError(problem, "keep the results of one baseline")
+    base = {result.run.seed: result for results in matching for result in results}
+    pairs = [(result, base[result.run.seed]) for result in runs.results if result.run.seed in base]
+    if not pairs:
         return runs, None
-    pairs = [(result, base[result["run"]["seed"]]) for result in own]
-    return runs._replace(results=own), (_difference(pairs, "top1"), _difference(pairs, "top5"))
+    shared = runs._replace(results=[result for result, _ in pairs])
+    return shared, (_increase(pairs, "top1"), _increase(pairs, "top5"))
 
 
-def _alike(runs: Runs) -> tuple[object, ...]:
-    """What a run and its baseline have in common: images, and what they were made of."""
-    result = runs.results[0]
-    run = [result["run"][name] for name in ("dataset", "split", "classes", "model", "recipe", "lr")]
-    return runs.experiment, result["images"], *run
-
-
-def _difference(pairs: Sequence[tuple[Result, Result]], name: str) -> Figure:
-    averaged = _averaged([one[f"{name}_error"] - base[f"{name}_error"] for one, base in pairs])
-    one, base = pairs[0]
-    if len(pairs) > 1 or not ("wrong_images" in one and "wrong_images" in base):
-        return averaged
-    wrong = (unpacked(each["wrong_images"][name], each["images"]) for each in (one, base))
-    return averaged._replace(interval=difference_interval(*wrong))
-
-
-def _averaged(values: Sequence[float]) -> Figure:
-    return Figure(mean(values), spread=stdev(values) if len(values) > 1 else None)
-
-
-def words(runs: Runs) -> str:
-    """Images and runs in words."""
-    result, run = runs.results[0], runs.results[0]["run"]
-    images = f"{run['dataset']} {run['split']}, {result['images']:,} images"
-    images += f" of {run['classes']:,} classes"
-    if "members" in result:
-        return f"{images}; {len(result['members'])} members{_made_by(runs)}"
-    seeds = [str(each["run"]["seed"]) for each in runs.results]
-    which = f"seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}"
-    first = (
-        f"first trained on {result['first_trained_on']}; " if "first_trained_on" in result else ""
+def _setting(runs: RunGroup) -> tuple[object, ...]:
+    """Return what a run and its baseline have in common."""
+    result, run = runs.results[0], runs.results[0].run
+    return (
+        *(runs.experiment, result.images, run.dataset, run.split, run.classes),
+        *(run.model, run.recipe, run.lr),
     )
-    how = (
-        f"{first}model {run['model']}, recipe {run['recipe']} ({run['parameters']}), lr {run['lr']}"
-    )
-    return f"{images}; {how}, {which}{_made_by(runs)}"
 
 
-def _made_by(runs: Runs) -> str:
-    """Of an experiment the folder, that its command names, and the commit."""
-    at = f" at {', '.join(runs.commits)}" if runs.commits else ""
-    return f"; experiments/{runs.experiment}{at}" if runs.experiment else ""
+def _increase(pairs: Sequence[tuple[Result, Result]], name: str) -> Estimate:
+    increase = _mean([result.error(name) - base.error(name) for result, base in pairs])
+    if len(pairs) > 1 or not all(result.wrong_images for result in pairs[0]):
+        return increase
+    wrong = [unpack_bits(result.wrong_images[name], result.images) for result in pairs[0]]
+    return increase._replace(interval=paired_interval(*wrong))
+
+
+def _mean(values: Sequence[float]) -> Estimate:
+    return Estimate(mean(values), spread=stdev(values) if len(values) > 1 else None)
+
+
+def describe(runs: RunGroup) -> str:
+    """Describe images, model, recipe, seeds and origin in words."""
+    result, run = runs.results[0], runs.results[0].run
+    images = f"{run.dataset} {run.split}, {result.images:,} images of {run.classes:,} classes"
+    if result.members:
+        return f"{images}; {len(result.members)} members{_origin(runs)}"
+    seeds = [str(result.run.seed) for result in runs.results]
+    settings = f"model {run.model}, recipe {run.recipe} ({run.parameters}), lr {run.lr}"
+    if result.first_trained_on:
+        settings = f"pretrained on {result.first_trained_on}; {settings}"
+    plural = "s" if len(seeds) > 1 else ""
+    return f"{images}; {settings}, seed{plural} {', '.join(seeds)}{_origin(runs)}"
+
+
+def _origin(runs: RunGroup) -> str:
+    """Name the experiment's folder and the commits; "" for metrics.json."""
+    commits = f" at {', '.join(runs.commits)}" if runs.commits else ""
+    return f"; experiments/{runs.experiment}{commits}" if runs.experiment else ""

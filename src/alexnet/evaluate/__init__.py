@@ -1,1 +1,1 @@
-"""Predictions, errors and their intervals."""
+"""Predictions of a split, errors with their intervals, and ensembles (section 6)."""

@@ -1,82 +1,97 @@
-"""The files of data/evaluate: what was said of each image, for people, servers and ensembles."""
+"""predictions.csv: the five most probable labels of each evaluated image."""
 
 import csv
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
-from alexnet.dataset.index import Index, Rows, Synset
-from alexnet.dataset.shards import Shards
-from alexnet.inference.predict import Predictions
-from alexnet.model.description import ModelDescription
+from alexnet.evaluate.intervals import Wrong, pack_bits
 from alexnet.runtime.errors import InputError
 
-CSV, TABLE, SUBMISSION = "predictions.csv", "probabilities.npy", "submission.txt"
+CSV = "predictions.csv"
+GUESSES = 5
+Integers = npt.NDArray[np.int64]
 
 
-def choose_split(data: Path, index: Index, model: ModelDescription) -> tuple[str, Shards]:
-    """The split whose labels were never looked at, where the set has one: test, else val.
+@dataclass(frozen=True)
+class PredictionRows:
+    """The rows of predictions.csv, one an image.
 
-    On ILSVRC-2010's test images the paper's Table 1 was measured. Raises InputError where `data`
-    holds images or classes of another set.
+    n images, k guesses each, k = min(5, classes). records and labels (n,); names of the n source
+    files; guesses (n, k) labels, most probable first, with their probabilities (n, k) in 0–1.
     """
-    split = "test" if "test" in index.splits else "val"
-    shards = Shards(data / "shards" / split)
-    if len(shards.labels) != len(index.splits[split]):
-        raise InputError(f"{shards.folder} is not of the images in {data / 'index'}", "dvc repro")
-    if list(index.synsets) != list(model.synsets):
-        raise InputError(
-            f"the model was not trained on the classes of {data / 'index'}", "dvc repro"
-        )
-    return split, shards
+
+    records: Integers
+    names: Sequence[str]
+    labels: Integers
+    guesses: Integers
+    probabilities: npt.NDArray[np.floating]
+
+    @property
+    def images(self) -> list[tuple[int, str, int]]:
+        """Record, file name and label of each image."""
+        return list(zip(self.records.tolist(), self.names, self.labels.tolist(), strict=True))
+
+    @property
+    def ranks(self) -> Integers:
+        """Rank of the true label, (n,): 1 … k, or k + 1."""
+        hits = self.guesses == self.labels[:, None]
+        ranks: Integers = np.where(hits.any(axis=1), hits.argmax(axis=1), hits.shape[1]) + 1
+        return ranks
+
+    def wrong(self, k: int) -> Wrong:
+        """Return whether the first k guesses lack the true label, (n,) bool."""
+        wrong: Wrong = self.ranks > min(k, self.guesses.shape[1])
+        return wrong
+
+    def wrong_images(self) -> dict[str, str]:
+        """Return the wrong images under "top1" and "top5", as packed bits."""
+        return {f"top{k}": pack_bits(self.wrong(k)) for k in (1, GUESSES)}
 
 
-def write_predictions(
-    folder: Path, predictions: Predictions, rows: Rows, synsets: Sequence[Synset]
-) -> None:
-    """Write predictions.csv; probabilities.npy, where they were kept; submission.txt, for ILSVRC.
-
-    rows: the split's index, a row for each record.
-    """
-    _write_csv(folder / CSV, predictions, rows)
-    if predictions.probabilities is not None:
-        with (folder / TABLE).open("w+b") as file:  # as in save_index: no byte lost in silence
-            np.save(file, predictions.probabilities.numpy())
-    if all(synset.devkit_id for synset in synsets):
-        _write_submission(folder / SUBMISSION, predictions, rows, synsets)
-
-
-def _write_csv(path: Path, predictions: Predictions, rows: Rows) -> None:
-    """A row an image: record, file, label, and its five likeliest labels with probabilities."""
-    told = zip(
-        predictions.records.tolist(),
-        predictions.labels.tolist(),
-        predictions.top.tolist(),
-        predictions.top_probabilities.tolist(),
-        strict=True,
-    )
-    ranks = range(1, predictions.top.shape[1] + 1)
-    header = [f"{what}{rank}" for rank in ranks for what in ("label", "probability")]
+def write_rows(path: Path, rows: PredictionRows) -> None:
+    """Write predictions.csv; probabilities have six decimals."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["record", "name", "label", *header])
-        for record, label, top, values in told:
-            name = bytes(rows["name"][record]).decode(errors="replace")
-            pairs = zip(top, values, strict=True)
-            five = [cell for guess, p in pairs for cell in (guess, f"{p:.6f}")]
-            writer.writerow([record, name, label, *five])
+        writer.writerow(_columns(rows.guesses.shape[1]))
+        pairs = zip(rows.guesses.tolist(), rows.probabilities.tolist(), strict=True)
+        for image, (guesses, probabilities) in zip(rows.images, pairs, strict=True):
+            cells = zip(guesses, (f"{p:.6f}" for p in probabilities), strict=True)
+            writer.writerow([*image, *(cell for pair in cells for cell in pair)])
 
 
-def _write_submission(
-    path: Path, predictions: Predictions, rows: Rows, synsets: Sequence[Synset]
-) -> None:
-    """A line an image in the order of their names, ILSVRC's: the ids of five classes.
+def read_predictions(path: Path) -> PredictionRows:
+    """Read predictions.csv. Raises InputError if it is missing, empty or malformed."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            header, *rows = csv.reader(file)
+        return _parse(header, rows)
+    except (OSError, ValueError, OverflowError, csv.Error) as error:
+        raise InputError(
+            f"{path} is not a valid predictions file: {error}", "dvc repro -f evaluate"
+        ) from None
 
-    An image that could not be read keeps its line, of zeros, which are no class.
-    """
-    ids = np.array([synset.devkit_id for synset in synsets])
-    five = np.zeros((len(rows), predictions.top.shape[1]), np.int64)
-    five[predictions.records.numpy()] = ids[predictions.top.numpy()]
-    lines = five[np.argsort(rows["name"], kind="stable")]
-    path.write_text("".join(" ".join(map(str, line)) + "\n" for line in lines.tolist()), "ascii")
+
+def _columns(guesses: int) -> list[str]:
+    pairs = [f"{name}{rank}" for rank in range(1, guesses + 1) for name in ("label", "probability")]
+    return ["record", "name", "label", *pairs]
+
+
+def _parse(header: list[str], rows: list[list[str]]) -> PredictionRows:
+    """Convert the cells to arrays. Raises ValueError if one is missing or invalid."""
+    if header not in [_columns(k) for k in range(1, GUESSES + 1)]:
+        raise ValueError(f"invalid columns {','.join(header)[:80]!r}")
+    if not rows:
+        raise ValueError("it has no rows")
+    for line, row in enumerate(rows, 2):
+        if len(row) != len(header):
+            raise ValueError(f"line {line} has {len(row)} of {len(header)} cells")
+    records, names, labels, *pairs = zip(*rows, strict=True)
+    numbers = np.array([records, labels, *pairs[::2]]).astype(np.int64)
+    probabilities = np.array(pairs[1::2]).astype(np.float64)
+    if numbers.min() < 0 or not ((probabilities >= 0) & (probabilities <= 1)).all():
+        raise ValueError("a record or label is below 0, or a probability is outside 0–1")
+    return PredictionRows(numbers[0], names, numbers[1], numbers[2:].T, probabilities.T)

@@ -1,113 +1,191 @@
-"""What an evaluation came to: errors, the counts behind them, and of which run they are.
+"""The result of an evaluation: errors, the counts behind them, and the run they belong to.
 
 The same JSON is metrics.json, data/evaluate/result.json and each file of experiments/*/results.
 """
 
 import json
-import math
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from rich.table import Table
 
-from alexnet.evaluate.intervals import unpacked
+from alexnet.dataset.checksummed import is_count
+from alexnet.evaluate.intervals import unpack_bits, wilson_interval
 from alexnet.model.description import ModelDescription
 from alexnet.runtime.errors import InputError
 from alexnet.runtime.files import write_atomically
 from alexnet.runtime.scratch import fingerprint
 
-Result = dict[str, Any]
 RULES = {"": "ten views, mean of softmax", "center_": "centre view"}
-RUN = ("dataset", "split", "classes", "model", "recipe", "parameters", "seed", "lr")
+COUNTS = [f"{rule}top{k}_wrong" for rule in RULES for k in (1, 5)]
+INVALID = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
 
-def result_of(counts: Mapping[str, int], images: int, run: Mapping[str, Any]) -> Result:
-    """Errors in %, the counts of wrong images that they come from, how many were looked at, `run`.
+@dataclass(frozen=True)
+class Run:
+    """The run that a result belongs to.
 
-    counts: top1_wrong and top5_wrong, with "center_" before them those of the centre view. run: the
-    values of RUN; nested, since DVC shows metrics and parameters of one name side by side.
+    Values are None where the members of an ensemble differ. parameters: 8 digits of a hash of all
+    values that the names `model` and `recipe` stand for, overrides included.
     """
-    errors = {f"{name.removesuffix('wrong')}error": 100 * c / images for name, c in counts.items()}
-    return {**errors, **counts, "images": images, "run": dict(run)}
+
+    dataset: str | None
+    split: str | None
+    classes: int
+    model: str | None
+    recipe: str | None
+    parameters: str | None
+    seed: int | None
+    lr: float | None
+
+    @classmethod
+    def from_json(cls, content: Any) -> Self:
+        """Check and convert the entries of a JSON file.
+
+        Raises ValueError, LookupError or TypeError if one is missing or invalid.
+        """
+        values = {name: content[name] for name in RUN}
+        for name, value in values.items():
+            if not isinstance(value, str | int | float | None):
+                raise ValueError(f"run.{name} is {str(value)[:40]}")
+        if not is_count(values["classes"]):
+            raise ValueError(f"run.classes is {values['classes']!r}")
+        return cls(**values)
 
 
-def run_of(model: ModelDescription, split: str) -> dict[str, Any]:
-    """Of which run a result is: what model.json says of the model, and the split looked at.
+RUN = [entry.name for entry in fields(Run)]
 
-    parameters: 8 digits of all that the names model and recipe stood for, overrides included, but
-    not of where the run lies that this one began with: another for each seed.
+
+@dataclass(frozen=True)
+class Result:
+    """The counts of an evaluation on `images` images.
+
+    counts: wrong images under top1_wrong, top5_wrong (ten views) and, if the centre view was
+    evaluated, center_top1_wrong, center_top5_wrong. Results of experiments/ also have: row, the key
+    of a row of the comparison; members, the runs of an ensemble; wrong_images, packed bits under
+    "top1" and "top5"; first_trained_on, the data set of a pretrained model.
+    """
+
+    counts: Mapping[str, int]
+    images: int
+    run: Run
+    row: str = ""
+    members: tuple[Run, ...] = ()
+    wrong_images: Mapping[str, str] = field(default_factory=dict)
+    first_trained_on: str = ""
+
+    @property
+    def has_centre(self) -> bool:
+        """Whether the centre view was evaluated too."""
+        return COUNTS[-1] in self.counts
+
+    def error(self, name: str) -> float:
+        """Return an error in %; name: "top1", "center_top5" …"""
+        return 100 * self.counts[f"{name}_wrong"] / self.images
+
+    def interval(self, name: str) -> tuple[float, float]:
+        """Return the 95 % interval of an error, in %."""
+        low, high = wilson_interval(self.counts[f"{name}_wrong"] / self.images, self.images)
+        return 100 * low, 100 * high
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the entries of the JSON file.
+
+        Empty optional entries are left out. `run` is nested because DVC shows metrics and
+        parameters of one name side by side.
+        """
+        names = [name.removesuffix("_wrong") for name in self.counts]
+        optional = {
+            "row": self.row,
+            "members": [asdict(run) for run in self.members],
+            "wrong_images": dict(self.wrong_images),
+            "first_trained_on": self.first_trained_on,
+        }
+        return {
+            **{f"{name}_error": self.error(name) for name in names},
+            **self.counts,
+            "images": self.images,
+            "run": asdict(self.run),
+            **{name: value for name, value in optional.items() if value},
+        }
+
+    @classmethod
+    def from_json(cls, content: Any) -> Self:
+        """Check and convert what `to_json` returned.
+
+        Raises ValueError, LookupError, TypeError or AttributeError if it is not a valid result.
+        """
+        names = COUNTS if any(name in content for name in COUNTS[2:]) else COUNTS[:2]
+        result = cls(
+            {name: content[name] for name in names},
+            content["images"],
+            Run.from_json(content["run"]),
+            content.get("row", ""),
+            tuple(Run.from_json(run) for run in content.get("members", ())),
+            dict(content.get("wrong_images", {})),
+            content.get("first_trained_on", ""),
+        )
+        result._check(content)
+        return result
+
+    def _check(self, content: Mapping[str, Any]) -> None:
+        if not is_count(self.images) or not self.images:
+            raise ValueError(f"images is {self.images!r}, not a positive count")
+        for name, count in self.counts.items():
+            if not is_count(count) or count > self.images:
+                raise ValueError(f"{name} is {count!r} of {self.images} images")
+            error = name.replace("_wrong", "_error")
+            if content[error] != self.error(name.removesuffix("_wrong")):
+                raise ValueError(f"{error} is not {name} / images, in %")
+        for name, digits in self.wrong_images.items():
+            if unpack_bits(digits, self.images).sum() != self.counts[f"{name}_wrong"]:
+                raise ValueError(f"wrong_images.{name} does not hold {name}_wrong images")
+        if not (isinstance(self.row, str) and isinstance(self.first_trained_on, str)):
+            raise ValueError("row or first_trained_on is not text")
+
+
+def run_of(model: ModelDescription, split: str) -> Run:
+    """Return the run of a model that was evaluated on `split`.
+
+    `parameters` leaves out the path of the run that training was initialised from: it differs with
+    each seed.
     """
     values = model.to_json()
     recipe = values["recipe"]
     if recipe.get("init_from"):
         recipe["init_from"] = "another run"
-    run = {"split": split, "classes": model.net.classes, **model.choices}
+    run: dict[str, Any] = {"split": split, "classes": model.net.classes, **model.choices}
     run |= {"seed": model.seed, "lr": model.lr}
     run["parameters"] = fingerprint([values["net"], recipe, values["input"]])[:8]
-    return {name: run[name] for name in RUN}
+    return Run(**{name: run[name] for name in RUN})
 
 
 def write_result(path: Path, result: Result) -> None:
-    """As JSON, whole or not at all."""
-    write_atomically(path, (json.dumps(result, indent=1, ensure_ascii=False) + "\n").encode())
+    """Write a result as JSON, atomically."""
+    text = json.dumps(result.to_json(), indent=1, ensure_ascii=False) + "\n"
+    write_atomically(path, text.encode())
 
 
 def read_result(path: Path) -> Result:
-    """What `write_result` wrote, and what experiments/ add to it. Raises InputError.
-
-    Added: "row", of the comparison; "members" of an ensemble; "wrong_images" (pairing.py); the data
-    set that the run was "first_trained_on".
-    """
+    """Read what `write_result` wrote. Raises InputError if it is missing or invalid."""
     try:
-        return checked(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise InputError(
-            f"{path} is no result: {error!r}", "dvc repro -f evaluate, and copy it from there"
-        ) from None
-
-
-def checked(result: Any) -> Result:
-    """`result`, as `write_result` takes it. Raises ValueError, LookupError or TypeError if not."""
-    for name in ("top1_error", "top5_error", "top1_wrong", "top5_wrong", "images"):
-        result[name] + 0
-    if result["images"] < 1 or not isinstance(result["run"]["classes"], int):
-        raise ValueError("images or run.classes is no count")
-    for name, digits in dict(result.get("wrong_images", {})).items():
-        if unpacked(digits, result["images"]).sum() != result[f"{name}_wrong"]:
-            raise ValueError(f"wrong_images.{name} is not of {name}_wrong images")
-    lacking = [name for name in RUN if name not in result["run"]]
-    if lacking:
-        raise KeyError(f"run.{lacking[0]}")
-    return dict(result)
-
-
-def wilson(rate: float, n: int) -> tuple[float, float]:
-    """The 95 % Wilson score interval of `rate` (0–1) counted on n images."""
-    if n == 0:
-        return 0.0, 1.0
-    z2 = 1.959964**2
-    middle = (rate + z2 / (2 * n)) / (1 + z2 / n)
-    half = math.sqrt(z2 * (rate * (1 - rate) / n + z2 / (4 * n * n))) / (1 + z2 / n)
-    return max(0.0, middle - half), min(1.0, middle + half)
-
-
-def interval(result: Result, name: str) -> tuple[float, float]:
-    """The 95 % interval, in %, of an error such as "center_top5"."""
-    low, high = wilson(result[f"{name}_wrong"] / result["images"], result["images"])
-    return 100 * low, 100 * high
+        return Result.from_json(json.loads(path.read_text(encoding="utf-8")))
+    except INVALID as error:
+        problem = f"{path} is not a valid result: {error!r}"
+        raise InputError(problem, "dvc repro -f evaluate, then copy the file again") from None
 
 
 def errors_table(result: Result) -> Table:
-    """The errors with their 95 % intervals, as the paper sets them out."""
-    images, split = result["images"], result["run"]["split"]
-    table = Table(f"error on {images:,} {split} images", "top-1", "top-5")
+    """Return a table of the errors with their 95 % intervals."""
+    table = Table(f"error on {result.images:,} {result.run.split} images", "top-1", "top-5")
     for rule, words in RULES.items():
-        if f"{rule}top1_error" in result:
-            table.add_row(words, *(_cell(result, f"{rule}top{k}") for k in (1, 5)))
+        if not rule or result.has_centre:
+            table.add_row(words, *(_format_error(result, f"{rule}top{k}") for k in (1, 5)))
     return table
 
 
-def _cell(result: Result, name: str) -> str:
-    low, high = interval(result, name)
-    return f"{result[f'{name}_error']:.1f} % ({low:.1f}–{high:.1f})"
+def _format_error(result: Result, name: str) -> str:
+    low, high = result.interval(name)
+    return f"{result.error(name):.1f} % ({low:.1f}–{high:.1f})"

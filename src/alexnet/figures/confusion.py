@@ -1,4 +1,4 @@
-"""The confusion matrix, and the classes that are confused most."""
+"""The confusion matrix, the hardest classes, and those most often confused."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 
-from alexnet.figures.style import LIGHT, Theme, png_of, shortened, styled
+from alexnet.figures.style import Theme, shorten
 
 Counts = npt.NDArray[np.int64]
+CLASSES = 14  # shown at most: a phone has room for them
 
 
-class Hard(NamedTuple):
-    """A class and how often it is missed: of its `images` `wrong`, `times` of them as `taken_for`.
+class HardClass(NamedTuple):
+    """A class with errors, and the class it is most often taken for.
 
-    `label` and `taken_for` are labels; of two classes it is taken for as often, the lower.
+    `wrong` of its `images` are wrong, `times` of them predicted as `taken_for`. `label` and
+    `taken_for` are labels; of equally frequent ones, `taken_for` is the lower.
     """
 
     label: int
@@ -30,42 +32,43 @@ class Hard(NamedTuple):
     times: int
 
 
-def confusion(labels: npt.ArrayLike, guesses: npt.ArrayLike, classes: int) -> Counts:
-    """How many images of each true label (row) were given each label first (column).
+def count_confusions(labels: npt.ArrayLike, guesses: npt.ArrayLike, classes: int) -> Counts:
+    """Count the images of each true label (row) by first guess (column).
 
-    labels, guesses (n,), 0 … classes − 1 → (classes, classes) int64. ValueError for any other.
+    labels, guesses (n,), 0 … classes − 1 → (classes, classes) int64. Raises ValueError for other
+    labels or unequal lengths.
     """
     truths, firsts = np.asarray(labels, np.int64), np.asarray(guesses, np.int64)
     if truths.shape != firsts.shape:
         raise ValueError(f"{truths.shape} labels and {firsts.shape} guesses")
     for name, values in (("label", truths), ("guess", firsts)):
         if values.size and not 0 <= values.min() <= values.max() < classes:
-            raise ValueError(f"a {name} is not one of {classes} classes")
+            raise ValueError(f"a {name} is outside 0–{classes - 1}")
     counts = np.bincount(truths * classes + firsts, minlength=classes**2)
     return counts.reshape(classes, classes).astype(np.int64)
 
 
-def hardest(matrix: Counts) -> list[Hard]:
-    """The classes that were missed at all, that of the greatest error first.
+def hardest(matrix: Counts) -> list[HardClass]:
+    """Return the classes with errors, highest error rate first.
 
-    Of equal errors the one missed more often comes first, then the lower label.
+    Of equal rates the class with more wrong images comes first, then the lower label.
     """
-    images, right = matrix.sum(axis=1), matrix.diagonal()
-    wrong = images - right
-    others = matrix - np.diag(right)
+    images, correct = matrix.sum(axis=1), matrix.diagonal()
+    wrong = images - correct
+    others = matrix - np.diag(correct)
     error = wrong / np.maximum(images, 1)
     order = np.lexsort((np.arange(len(matrix)), -wrong, -error))
     taken_for = others.argmax(axis=1)
     columns = np.stack([np.arange(len(matrix)), images, wrong, taken_for, others.max(axis=1)])
-    return [Hard(*row) for row in columns[:, order[wrong[order] > 0]].T.tolist()]
+    return [HardClass(*row) for row in columns[:, order[wrong[order] > 0]].T.tolist()]
 
 
-def entangled(matrix: Counts, most: int) -> list[int]:
-    """At most `most` labels of those taken for one another most often, each beside its likes.
+def most_confused(matrix: Counts, most: int) -> list[int]:
+    """Return at most `most` labels of the most confused classes.
 
-    Where there are no more classes than that, all, in their order. Otherwise pairs are gone
-    through by the number of images mistaken either way; each brings in what it has of new classes.
-    Without any mistake the first are as good as others.
+    Confused classes are side by side. All labels in order if there are no more. Otherwise pairs are
+    visited by the number of images mistaken in either direction, and each adds its new classes.
+    Without any mistake: the first `most` labels.
     """
     if len(matrix) <= most:
         return list(range(len(matrix)))
@@ -77,34 +80,25 @@ def entangled(matrix: Counts, most: int) -> list[int]:
         if len(chosen) + len(new) > most:
             break
         known = [label for label in pair if label in chosen]
-        at = chosen.index(known[0]) + 1 if known else len(chosen)
-        chosen[at:at] = new
+        place = chosen.index(known[0]) + 1 if known else len(chosen)
+        chosen[place:place] = new
     return chosen or list(range(most))
 
 
-CLASSES = 14  # of a confusion matrix that a phone can show
+def plot_confusion(matrix: Counts, names: Sequence[str], theme: Theme) -> Figure:
+    """Plot counts by true class (row) and first guess (column).
 
-
-def confusion_picture(matrix: Counts, names: Sequence[str], theme: Theme = LIGHT) -> bytes:
-    """How many images of each class (row) were given each label first (column) → PNG.
-
-    matrix (C, C) as `mistakes.confusion` gives it, names its C classes. Of more than 14 classes
-    those that are taken for one another most often.
+    Cells are shaded by their share of the row. matrix (C, C) of `count_confusions`, names of its C
+    classes. Of more than 14 classes, the most confused ones are shown.
     """
-    with styled(theme):
-        return png_of(confusion_figure(matrix, names, theme))
-
-
-def confusion_figure(matrix: Counts, names: Sequence[str], theme: Theme) -> Figure:
-    """The figure behind `confusion_picture`: a cell's shade is its share of the row's images."""
-    labels = entangled(matrix, CLASSES)
+    labels = most_confused(matrix, CLASSES)
     counts = matrix[np.ix_(labels, labels)]
     shares = counts / np.maximum(matrix.sum(axis=1)[labels, None], 1)
-    words = [shortened(names[label], 14) for label in labels]
+    words = [shorten(names[label], 14) for label in labels]
     figure = Figure(figsize=(4.8, 4.8), layout="constrained")
     axes = figure.subplots()
     ramp = LinearSegmentedColormap.from_list("", [theme.paper, theme.pair[0]])
-    cells = ramp(np.sqrt(shares))  # the root: a single mistake can be seen
+    cells = ramp(np.sqrt(shares))  # the square root makes a single mistake visible
     axes.imshow(cells)
     _write_counts(axes, counts, cells, theme)
     ticks = range(len(labels))
@@ -119,13 +113,13 @@ def confusion_figure(matrix: Counts, names: Sequence[str], theme: Theme) -> Figu
 
 def _write_counts(axes: Axes, counts: Counts, cells: npt.NDArray[Any], theme: Theme) -> None:
     for row, column in np.argwhere(counts).tolist():
-        colour = max(theme.paper, theme.ink, key=partial(_contrast, cells[row, column]))
+        colour = max(theme.paper, theme.ink, key=partial(contrast, cells[row, column]))
         axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour)
 
 
-def _contrast(one: Any, other: Any) -> float:
-    """How well two colours stand out from each other, 1–21, as the WCAG define it."""
-    dark, light = sorted(_luminance(colour) for colour in (one, other))
+def contrast(first: Any, second: Any) -> float:
+    """Return the contrast ratio of two colours, 1–21, as WCAG defines it."""
+    dark, light = sorted(_luminance(colour) for colour in (first, second))
     return (light + 0.05) / (dark + 0.05)
 
 

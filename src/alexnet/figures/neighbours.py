@@ -1,4 +1,4 @@
-"""Figure 4, right: the nearest training images."""
+"""Figure 4, right: test images and the training images nearest to them."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from alexnet.figures.style import FONT, GAP, LIGHT, LINE, Pixels, Theme, shortened, write
+from alexnet.figures.style import FONT, GAP, LIGHT, LINE, Pixels, Theme, draw_text, shorten
 
-TILE, BAR = 128, 8  # a neighbour's side, and what lies under one of the query's class
-COLUMNS = 6  # of neighbours, as in the paper's figure
-ROW = LINE + TILE + BAR + GAP  # title and neighbours in one space
+TILE, BAR = 128, 8  # side of a neighbour, height of the bar below one of the query's class
+COLUMNS = 6  # neighbours shown, as in the paper's figure
+ROW = LINE + TILE + BAR + GAP  # title and neighbours of one space
 QUERY = 2 * ROW - LINE - GAP
 
 
 class Neighbour(NamedTuple):
-    """A training image near to a query; `same`: it is of the query's class."""
+    """A training image near to a query; `same_class`: as the query."""
 
     image: Pixels
     words: str
-    same: bool
+    same_class: bool
 
 
 class Query(NamedTuple):
-    """A test image, and the training images nearest to it in two spaces, the nearest first."""
+    """A test image and its neighbours in two spaces, nearest first."""
 
     image: Pixels
     words: str
@@ -32,42 +32,45 @@ class Query(NamedTuple):
     pixels: Sequence[Neighbour]
 
 
-def neighbours_picture(queries: Sequence[Query], theme: Theme = LIGHT) -> Image.Image:
-    """Fig. 4, right: each query, the training images nearest in features, below those in pixels.
+def draw_neighbours(queries: Sequence[Query], theme: Theme = LIGHT) -> Image.Image:
+    """Draw the right of figure 4: queries with their neighbours.
 
-    Features are the activations of the last hidden layer; of neighbours there is room for six.
-    Under one of the query's class lies a bar, and how many there are is told.
+    For each query one row of neighbours in features, one in pixels. Features are fc7's activations;
+    there is room for six neighbours. A bar marks those of the query's class, and the title states
+    how many there are.
     """
     block, indent = 2 * ROW + 3 * GAP, QUERY + 2 * GAP
-    sheet = Image.new(
-        "RGB", (indent + COLUMNS * (TILE + GAP) - GAP, len(queries) * block - 3 * GAP), theme.paper
-    )
+    size = indent + COLUMNS * (TILE + GAP) - GAP, len(queries) * block - 3 * GAP
+    sheet = Image.new("RGB", size, theme.paper)
     for n, query in enumerate(queries):
         top = n * block
-        sheet.paste(_sized(query.image, QUERY), (0, top))
-        name = shortened(query.words, 17)
-        write(sheet, (QUERY // 2, top + QUERY + GAP), name, FONT, theme.muted, "ma")
-        for line, space in enumerate(("features", "pixels")):
-            _found(sheet, (indent, top + line * ROW), space, getattr(query, space), theme)
+        sheet.paste(_resize(query.image, QUERY), (0, top))
+        name = shorten(query.words, 17)
+        draw_text(sheet, (QUERY // 2, top + QUERY + GAP), name, FONT, theme.muted, "ma")
+        for row, (space, neighbours) in enumerate(
+            (("features", query.features), ("pixels", query.pixels))
+        ):
+            _draw_row(sheet, (indent, top + row * ROW), space, neighbours, theme)
     return sheet
 
 
-def _found(
+def _draw_row(
     sheet: Image.Image,
     at: tuple[int, int],
     space: str,
-    found: Sequence[Neighbour],
+    neighbours: Sequence[Neighbour],
     theme: Theme,
 ) -> None:
     x, y = at
-    title = f"Nearest in {space}: {sum(each.same for each in found)} of {len(found)} of its class"
-    write(sheet, at, title, FONT, theme.ink)
-    for n, near in enumerate(found):
+    same = sum(neighbour.same_class for neighbour in neighbours)
+    title = f"Nearest in {space}: {same} of {len(neighbours)} of the same class"
+    draw_text(sheet, at, title, FONT, theme.ink)
+    for n, neighbour in enumerate(neighbours):
         left, top = x + n * (TILE + GAP), y + LINE
-        sheet.paste(_sized(near.image, TILE), (left, top))
-        if near.same:
+        sheet.paste(_resize(neighbour.image, TILE), (left, top))
+        if neighbour.same_class:
             sheet.paste(theme.pair[0], (left, top + TILE, left + TILE, top + TILE + BAR))
 
 
-def _sized(image: Pixels, side: int) -> Image.Image:
+def _resize(image: Pixels, side: int) -> Image.Image:
     return Image.fromarray(image).resize((side, side), Image.Resampling.LANCZOS)

@@ -1,9 +1,13 @@
-"""Themes, fonts and PNG files of all figures."""
+"""Themes, fonts and PNG files of all figures.
+
+Two kinds of figure: `plot_…` functions return a matplotlib Figure (`plot_png` renders it), `draw_…`
+functions return a sheet of pixels as a Pillow image (`encode_png`).
+"""
 
 from __future__ import annotations
 
 import io
-from contextlib import AbstractContextManager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,17 +21,19 @@ from PIL import Image, ImageDraw, ImageFont
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.floating[Any]]
 
+GAP, FONT, LINE = 14, 30, 46  # pixels on a sheet; a phone shows them at a third of this size
+
 
 class Theme(NamedTuple):
-    """Colours of the page that a figure lies on, as #rrggbb."""
+    """Colours of the page that a figure is placed on, as #rrggbb."""
 
     paper: str
     ink: str
     muted: str
     rule: str
-    pair: tuple[str, str]  # the two lines of a diagram
-    bars: tuple[str, str]  # behind a wrong and a right label
-    channels: tuple[str, str, str]  # red, green and blue, toned down to lie side by side
+    pair: tuple[str, str]  # the two lines of a plot
+    bars: tuple[str, str]  # behind a wrong and a correct label
+    channels: tuple[str, str, str]  # red, green and blue, toned down to fit side by side
 
 
 LIGHT = Theme(
@@ -44,40 +50,22 @@ DARK = Theme(
 )
 
 
-def png_bytes(picture: Image.Image) -> bytes:
-    """A picture as PNG, without date or version."""
+def plot_png(plot: Callable[[Theme], Figure], theme: Theme = LIGHT) -> bytes:
+    """Render `plot(theme)` as PNG, without date or version.
+
+    The settings start from matplotlib's defaults: no matplotlibrc changes a byte.
+    """
     buffer = io.BytesIO()
-    picture.save(buffer, format="PNG", optimize=True)
+    with style.context(["default", _settings(theme)]):
+        figure = plot(theme)
+        figure.savefig(buffer, format="png", dpi=200, metadata={"Software": None})
     return buffer.getvalue()
 
 
-def write(
-    sheet: Image.Image, at: tuple[int, int], text: str, size: int, colour: str, anchor: str = "la"
-) -> None:
-    """Text of `size` pixels in a font that matplotlib brings along, the same everywhere."""
-    path = Path(matplotlib.get_data_path(), "fonts/ttf/DejaVuSans.ttf")
-    font = ImageFont.truetype(path, size, layout_engine=ImageFont.Layout.BASIC)
-    ImageDraw.Draw(sheet).text(at, text, colour, font, anchor)
-
-
-def shortened(words: str, letters: int = 22) -> str:
-    """The first of a synset's words, cut where it would not fit: `great white shark, …`."""
-    first = words.split(",")[0].strip()
-    return first if len(first) <= letters else first[: letters - 1].rstrip() + "…"
-
-
-def png_of(figure: Figure) -> bytes:
-    """The figure as PNG, without date or version."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=200, metadata={"Software": None})
-    return buffer.getvalue()
-
-
-def styled(theme: Theme) -> AbstractContextManager[None]:
-    """Our own settings over matplotlib's defaults, so that no matplotlibrc changes a byte."""
+def _settings(theme: Theme) -> dict[str, Any]:
     text = ("text.color", "axes.labelcolor", "axes.titlecolor", "xtick.labelcolor")
     lines = ("axes.edgecolor", "xtick.color", "ytick.color", "grid.color")
-    settings: dict[str, Any] = {
+    return {
         **dict.fromkeys(text, theme.ink),
         **dict.fromkeys(lines, theme.rule),
         "ytick.labelcolor": theme.ink,
@@ -95,7 +83,28 @@ def styled(theme: Theme) -> AbstractContextManager[None]:
         "legend.columnspacing": 1.2,
         "legend.borderaxespad": 0.0,
     }
-    return style.context(["default", settings])
 
 
-GAP, FONT, LINE = 14, 30, 46  # pixels; on a phone a third of them
+def encode_png(image: Image.Image) -> bytes:
+    """Encode an image as PNG, without date or version."""
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def draw_text(
+    sheet: Image.Image, at: tuple[int, int], text: str, size: int, colour: str, anchor: str = "la"
+) -> None:
+    """Draw text in matplotlib's own font, the same on every machine.
+
+    size: of the font, in pixels; anchor: Pillow's.
+    """
+    path = Path(matplotlib.get_data_path(), "fonts/ttf/DejaVuSans.ttf")
+    font = ImageFont.truetype(path, size, layout_engine=ImageFont.Layout.BASIC)
+    ImageDraw.Draw(sheet).text(at, text, colour, font, anchor)
+
+
+def shorten(words: str, length: int = 22) -> str:
+    """Return the first of a synset's words, truncated to `length` characters."""
+    first = words.split(",")[0].strip()
+    return first if len(first) <= length else first[: length - 1].rstrip() + "…"

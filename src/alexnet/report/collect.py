@@ -1,4 +1,4 @@
-"""What the stages left on disk → the contents of the report."""
+"""Collect the contents of the report from what the stages left on disk."""
 
 import hashlib
 import json
@@ -8,122 +8,133 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 
-from alexnet.comparison.results_on_disk import collected
-from alexnet.comparison.tables import comparison
+from alexnet.comparison.results_on_disk import read_collected
+from alexnet.comparison.tables import compare_with_paper
 from alexnet.dataset.checksummed import read_checksummed_json
-from alexnet.dataset.index import Index, load_index
+from alexnet.dataset.index import load_index
 from alexnet.dataset.shards import Shards
+from alexnet.evaluate.predictions import read_predictions
 from alexnet.evaluate.result import read_result
-from alexnet.figures.confusion import Counts, confusion
+from alexnet.figures.confusion import count_confusions
 from alexnet.model.model_file import read_model
 from alexnet.report import samples
 from alexnet.report.dag_diagram import Stage
 from alexnet.report.page import Report
-from alexnet.report.samples import Row, read_rows
 from alexnet.runtime.errors import InputError
 
-ARCHIVES = 4  # at most, that are named
-STAGES = (  # (name, what it does, what it reads as dvc.yaml tells it, files that stand for all)
-    ("index", "where each image lies, and its label", ("archives",),
-     ("index/train.npy", "index/val.npy", "index/classes.csv")),
-    ("resize", "256×256 RGB, in shards", ("archives", "index"),
-     ("shards/train/manifest.json", "shards/val/manifest.json")),  # holds its shards' hashes
-    ("moments", "the mean image and the colour axes", ("resize",),
-     ("moments/mean_image.npy", "moments/moments.json")),
-    ("train", "the net, from random weights", ("index", "resize", "moments"),
-     ("train/model.safetensors", "train/model.json")),
-    ("evaluate", "ten views of each test image", ("index", "resize", "train"),
-     ("evaluate/predictions.csv",)),
-    ("retrieve", "what its last hidden layer finds alike", ("resize", "train"),
-     ("retrieve/neighbours.csv", "retrieve/codes.csv")),
-)  # fmt: skip
+ARCHIVES = 4  # listed at most
+ARCHIVE_CODE = "src/alexnet/archives"  # a stage that depends on it reads the raw archives
+HASHED = {  # below data/, one or two files that stand for all of a stage's output
+    "index": ("index/train.npy", "index/val.npy", "index/classes.csv"),
+    "resize": ("shards/train/manifest.json", "shards/val/manifest.json"),  # with shards' hashes
+    "moments": ("moments/mean_image.npy", "moments/moments.json"),
+    "train": ("train/model.safetensors", "train/model.json"),
+    "evaluate": ("evaluate/predictions.csv",),
+    "retrieve": ("retrieve/neighbours.csv", "retrieve/codes.csv"),
+}
 
 
-def gathered(root: Path) -> Report:
-    """Read root/data and root/metrics.json. Raises InputError where what it shows is missing."""
+def collect_report(root: Path) -> Report:
+    """Read dvc.yaml, metrics.json, experiments/results.json and data/.
+
+    Raises InputError if one of them is missing or invalid.
+    """
     try:
-        return _gathered(root, root / "data")
-    except (OSError, ValueError, LookupError) as error:
-        raise InputError(f"{root} lacks what the report shows: {error!r}", "dvc repro") from None
+        return _collect(root, root / "data")
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        problem = f"{root} lacks data that the report shows: {error!r}"
+        raise InputError(problem, "dvc repro") from None
 
 
-def _gathered(root: Path, data: Path) -> Report:
+def _collect(root: Path, data: Path) -> Report:
     weights, moments, model = read_model(data / "train")
     colour = read_checksummed_json(data / "moments/moments.json")
     index = load_index(data / "index")
     result = read_result(root / "metrics.json")
     shards = {split: Shards(data / "shards" / split) for split in index.splits}
-    train, val, tested = (shards[split] for split in ("train", "val", result["run"]["split"]))
-    rows = read_rows(data / "evaluate/predictions.csv")
+    train, val, evaluated = (shards[split] for split in ("train", "val", result.run.split or ""))
+    rows = read_predictions(data / "evaluate/predictions.csv")
+    classes = len(index.synsets)
     return Report(
         result=result,
-        comparison=comparison(collected(root)),
+        comparison=compare_with_paper(read_collected(root)),
         train_images=len(train),
-        settings=list(_settings({"model": asdict(model.net), "recipe": model.recipe})),
-        stages=_stages(data, index),
+        settings=list(flatten({"model": asdict(model.net), "recipe": model.recipe})),
+        stages=read_stages(root, index.archives),
         mean_image=moments.mean_image,
         channel_means=np.array(colour["channel_means"]),
         eigenvalues=moments.eigenvalues,
         eigenvectors=moments.eigenvectors,
         photo=train.read(train.records[0]),
-        draws=samples.draws(model, moments.eigenvalues, moments.eigenvectors),
-        history=_history(data / "train/history.csv"),
+        augmentation=samples.read_augmentation(data / "train/augmentation.csv"),
+        history=_read_history(data / "train/history.csv"),
         conv1=weights["conv1.weight"],
         towers=model.net.towers,
-        features=len(weights["fc7.bias"]),
-        predictions=samples.predictions(rows, tested, index),
-        mistakes=samples.mistakes(rows, tested, index),
-        ranks=samples.ranks(rows),
-        confusion=_confusion(rows, len(index.synsets)),
+        fc7_units=len(weights["fc7.bias"]),
+        predictions=samples.sample_predictions(rows, evaluated, index),
+        mistakes=samples.surest_mistakes(rows, evaluated, index),
+        ranks=samples.count_ranks(rows),
+        confusion=count_confusions(rows.labels, rows.guesses[:, 0], classes),
         words=[synset.words for synset in index.synsets],
-        shelves=samples.shelves(train, index),
-        odd_files=samples.odd_files(shards.values()),
-        odd=sum(len(split.manifest.odd) for split in shards.values()),
-        queries=samples.queries(data / "retrieve/neighbours.csv", train, val, index),
-        codes=read_rows(data / "retrieve/codes.csv"),
+        class_samples=samples.sample_classes(train, index),
+        odd_files=samples.first_odd_files(shards.values()),
+        odd_count=sum(len(split.manifest.odd) for split in shards.values()),
+        queries=samples.read_queries(data / "retrieve/neighbours.csv", train, val, index),
+        codes=samples.read_rows(data / "retrieve/codes.csv"),
     )
 
 
-def _stages(data: Path, index: Index) -> list[Stage]:
-    """The archives with their sizes, the stages with the hashes of what they left, this page."""
-    named = [(path, _size(size)) for path, size in index.archives[:ARCHIVES]]
-    more = len(index.archives) - ARCHIVES
-    does = f"as downloaded; {more:,} more" if more > 0 else "as downloaded"
-    found = [
-        Stage(name, what, reads, [(path, _hash(data / path)) for path in paths])
-        for name, what, reads, paths in STAGES
+def read_stages(root: Path, archives: Sequence[tuple[str, int]]) -> list[Stage]:
+    """Return the archives with sizes, then dvc.yaml's stages with hashes.
+
+    DVC does not accept dvc.yaml as a dependency: after a change of a description only, run
+    `dvc repro -f report`.
+    """
+    pipeline = yaml.safe_load((root / "dvc.yaml").read_text("utf-8"))["stages"]
+    sizes = [(path, _format_size(size)) for path, size in archives[:ARCHIVES]]
+    more = len(archives) - ARCHIVES
+    description = f"as downloaded; {more:,} more" if more > 0 else "as downloaded"
+    stages = [Stage("archives", description, (), sizes)]
+    for name, stage in pipeline.items():
+        hashes = [(path, _hash(root / "data" / path)) for path in HASHED.get(name, ())]
+        stages.append(Stage(name, stage["desc"], _reads(stage["deps"], pipeline), hashes))
+    return stages
+
+
+def _reads(deps: Sequence[str], pipeline: Mapping[str, Any]) -> list[str]:
+    """Return the names of the stages whose output `deps` contain."""
+    paths = [Path(dep) for dep in deps]
+    makers = [
+        name
+        for name, stage in pipeline.items()
+        for out in map(Path, stage["outs"])
+        if any(path.is_relative_to(out) or out.is_relative_to(path) for path in paths)
     ]
-    page = Stage("report", "this page, of them all", [stage.name for stage in found], [])
-    return [Stage("archives", does, (), named), *found, page]
+    return ["archives", *makers] if ARCHIVE_CODE in deps else makers
 
 
-def _size(size: int) -> str:
-    """1.2 GB, 94.6 MB …"""
+def _format_size(size: int) -> str:
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
 
 
 def _hash(path: Path) -> str:
-    """The first 12 digits of a file's SHA-256."""
+    """Return the first 12 digits of a file's SHA-256."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:12]
 
 
-def _settings(values: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, str]]:
-    """Every value under its dotted name."""
+def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield every value with its dotted name."""
     for name, value in values.items():
         if isinstance(value, dict) and value:
-            yield from _settings(value, f"{within}{name}.")
+            yield from flatten(value, f"{prefix}{name}.")
         else:
-            yield f"{within}{name}", json.dumps(value)
+            yield f"{prefix}{name}", json.dumps(value)
 
 
-def _confusion(rows: Sequence[Row], classes: int) -> Counts:
-    labels, guesses = ([int(row[name]) for row in rows] for name in ("label", "label1"))
-    return confusion(labels, guesses, classes)
-
-
-def _history(path: Path) -> list[dict[str, float]]:
-    """The rows as numbers, errors as fractions."""
-    rows = [{name: float(value) for name, value in row.items()} for row in read_rows(path)]
+def _read_history(path: Path) -> list[dict[str, float]]:
+    """Read history.csv as numbers, errors in 0–1."""
+    rows = [{k: float(value) for k, value in row.items()} for row in samples.read_rows(path)]
     return [row | {f"top{k}_error": row[f"top{k}_error"] / 100 for k in (1, 5)} for row in rows]

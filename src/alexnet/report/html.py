@@ -1,4 +1,4 @@
-"""HTML from the template, with every picture, style and script inside it: it asks for nothing."""
+"""HTML from the template: pictures, styles and script are inline, it makes no requests."""
 
 import base64
 import hashlib
@@ -9,15 +9,15 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
-from alexnet.figures.style import Pixels, png_bytes
+from alexnet.figures.style import Pixels, encode_png
 
-QUALITY = 70  # of photographs, as JPEG: a page of ImageNet stays below 5 MB
+QUALITY = 70  # of photographs as JPEG: a page about ImageNet stays below 5 MB
 
 
-def page(**content: object) -> str:
-    """report.html.jinja filled with `content`, all words escaped. UndefinedError: one is missing.
+def render_template(**content: object) -> str:
+    """Render report.html.jinja, escaping all text. Raises UndefinedError if content is missing.
 
-    Its filters make data URIs of pixels: `photo(side)` a JPEG, `png` what must keep every value.
+    Filters turn pixels into data URIs: `photo(side)` as JPEG, `png` without loss.
     """
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -26,43 +26,43 @@ def page(**content: object) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(photo=photo_uri, png=png_uri, sha256=sha256)
+    environment.filters.update(photo=photo_uri, png=pixels_uri, sha256=sha256)
     return environment.get_template("report.html.jinja").render(**content)
 
 
-def shrunk(pixels: Pixels, side: int) -> Pixels:
-    """At most `side` high and wide, as (h, w, 3) uint8."""
-    picture = Image.fromarray(pixels)
-    picture.thumbnail((side, side), Image.Resampling.LANCZOS)
-    return np.asarray(picture)
+def shrink(pixels: Pixels, side: int) -> Pixels:
+    """Shrink pixels (H, W, 3) to fit `side` × `side`."""
+    image = Image.fromarray(pixels)
+    image.thumbnail((side, side), Image.Resampling.LANCZOS)
+    return np.asarray(image)
 
 
 def photo_uri(pixels: Pixels, side: int = 256) -> str:
-    """Pixels (H, W, 3) at most `side` wide, as a JPEG in a data URI."""
-    return jpeg_uri(Image.fromarray(shrunk(pixels, side)))
+    """Return pixels (H, W, 3), shrunk to `side`, as a JPEG URI."""
+    return jpeg_uri(Image.fromarray(shrink(pixels, side)))
 
 
-def jpeg_uri(picture: Image.Image) -> str:
-    """As a JPEG in a data URI."""
+def jpeg_uri(image: Image.Image) -> str:
+    """Return an image as a JPEG data URI."""
     buffer = io.BytesIO()
-    picture.save(buffer, format="JPEG", quality=QUALITY)
-    return _uri("jpeg", buffer.getvalue())
+    image.save(buffer, format="JPEG", quality=QUALITY)
+    return _data_uri("jpeg", buffer.getvalue())
 
 
-def png_uri(pixels: Pixels) -> str:
-    """Pixels (H, W, 3) to the last value, as a PNG in a data URI."""
-    return png_file_uri(png_bytes(Image.fromarray(pixels)))
+def pixels_uri(pixels: Pixels) -> str:
+    """Return pixels (H, W, 3) as a PNG data URI, without loss."""
+    return png_uri(encode_png(Image.fromarray(pixels)))
 
 
-def png_file_uri(png: bytes) -> str:
-    """A PNG file in a data URI."""
-    return _uri("png", png)
+def png_uri(png: bytes) -> str:
+    """Return an encoded PNG file as a data URI."""
+    return _data_uri("png", png)
 
 
 def sha256(text: str) -> str:
-    """Of an inline script: what a Content-Security-Policy calls its source."""
+    """Return the base64 SHA-256 that a Content-Security-Policy names."""
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
 
 
-def _uri(kind: str, data: bytes) -> str:
+def _data_uri(kind: str, data: bytes) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"

@@ -1,4 +1,4 @@
-"""The pictures that the report shows: which records of the shards, and what is told of each."""
+"""The images that the report shows, chosen from the shards and the tables of earlier stages."""
 
 import csv
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,45 +6,34 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-import torch
 
 from alexnet.dataset import manifest
 from alexnet.dataset.index import Index
 from alexnet.dataset.shards import Shards
-from alexnet.figures.augmentation import PATCHES, Places
+from alexnet.evaluate.predictions import PredictionRows
+from alexnet.figures.augmentation import AugmentationExamples
 from alexnet.figures.neighbours import Neighbour, Query
-from alexnet.figures.predictions import Guess
-from alexnet.figures.style import Floats, Pixels
-from alexnet.input.augment import compute_colour_shifts, plan_epoch
-from alexnet.model.description import ModelDescription
-from alexnet.train.recipe import make_recipe
+from alexnet.figures.predictions import Guess, Prediction
+from alexnet.figures.style import Pixels
 
-PREDICTIONS = 8  # as many as the paper's figure 4 has
+PREDICTIONS = 8  # as in the paper's figure 4
 MISTAKES = 8
-SHELVES, RECORDS = 24, 5  # classes at most, and records of each
+CLASSES, RECORDS = 24, 5  # classes shown at most, and records of each
 ODD_FILES = 50
 Row = Mapping[str, str]
 T = TypeVar("T")
 
 
-class Prediction(NamedTuple):
-    """A test image (256, 256, 3), the words of its true label and its five likeliest labels."""
-
-    image: Pixels
-    truth: str
-    guesses: Sequence[Guess]
-
-
 class Sample(NamedTuple):
-    """One record of a shard: pixels (256, 256, 3), name of the source file, number."""
+    """A record: pixels (256, 256, 3), source file, record number."""
 
     image: Pixels
     source: str
     record: int
 
 
-class Shelf(NamedTuple):
-    """A class, how many images of it the training set has, and some of them."""
+class ClassSamples(NamedTuple):
+    """A class, the number of its training images, and some of them."""
 
     wnid: str
     words: str
@@ -53,104 +42,87 @@ class Shelf(NamedTuple):
 
 
 class OddFile(NamedTuple):
-    """A row of the ledger; `image` (256, 256, 3) is what became of the file, None: nothing."""
+    """An odd file; `image` (256, 256, 3) is None if it was skipped."""
 
     name: str
-    what: str
-    done: str
+    problem: str
+    action: str
     image: Pixels | None
 
 
-class Draws(NamedTuple):
-    """Random choices of training: tops, lefts (n,) of patches, shifts (n, 3) RGB, their side."""
-
-    tops: Places
-    lefts: Places
-    shifts: Floats
-    crop: int
-
-
 def spread(items: Sequence[T], count: int) -> list[T]:
-    """`count` of the items, or all where there are fewer, evenly spaced and in order."""
+    """Return at most `count` items, evenly spaced and in order."""
     count = min(count, len(items))
     return [items[n * len(items) // count] for n in range(count)]
 
 
-def predictions(rows: Sequence[Row], val: Shards, index: Index) -> list[Prediction]:
-    """A few of the rows of predictions.csv, evenly spaced over the classes."""
-    by_class = sorted(rows, key=lambda row: int(row["label"]))
-    return [_prediction(row, val, index) for row in spread(by_class, PREDICTIONS)]
+def sample_predictions(rows: PredictionRows, shards: Shards, index: Index) -> list[Prediction]:
+    """Return a few predictions, evenly spaced over the classes."""
+    by_class = np.argsort(rows.labels, kind="stable").tolist()
+    return [_prediction(n, rows, shards, index) for n in spread(by_class, PREDICTIONS)]
 
 
-def mistakes(rows: Iterable[Row], val: Shards, index: Index) -> list[Prediction]:
-    """Of the rows of predictions.csv those wrong and most sure of it, the surest first."""
-    wrong = [row for row in rows if row["label1"] != row["label"]]
-    surest = sorted(wrong, key=lambda row: -float(row["probability1"]))
-    return [_prediction(row, val, index) for row in surest[:MISTAKES]]
+def surest_mistakes(rows: PredictionRows, shards: Shards, index: Index) -> list[Prediction]:
+    """Return the wrong predictions of the highest probability, highest first."""
+    order = np.argsort(-rows.probabilities[:, 0], kind="stable")
+    mistakes = order[rows.wrong(1)[order]][:MISTAKES]
+    return [_prediction(n, rows, shards, index) for n in mistakes.tolist()]
 
 
-def ranks(rows: Sequence[Row]) -> list[int]:
-    """Of how many rows the true label is the most probable, the second …, and none of those."""
-    told = sum(f"label{rank}" in rows[0] for rank in range(1, 6))
-    counts = [
-        sum(row[f"label{rank}"] == row["label"] for row in rows) for rank in range(1, told + 1)
-    ]
-    return [*counts, len(rows) - sum(counts)]
+def count_ranks(rows: PredictionRows) -> list[int]:
+    """Count images by rank of the true label; last: not guessed."""
+    counts: list[int] = np.bincount(rows.ranks, minlength=rows.guesses.shape[1] + 2)[1:].tolist()
+    return counts
 
 
-def shelves(train: Shards, index: Index) -> list[Shelf]:
-    """The first few training records of each of some classes, evenly spaced by label."""
-    labels = train.labels[train.records]
-    present = spread(np.unique(labels).tolist(), SHELVES)
-    return [_shelf(label, train, index) for label in present]
+def sample_classes(train: Shards, index: Index) -> list[ClassSamples]:
+    """Return the first training records of some classes, evenly spaced by label."""
+    labels = np.unique(train.labels[train.records]).tolist()
+    return [_class_samples(label, train, index) for label in spread(labels, CLASSES)]
 
 
-def odd_files(splits: Iterable[Shards]) -> list[OddFile]:
-    """The first rows of their ledgers, with what became of the files that were kept."""
-    rows = [(split, row) for split in splits for row in split.manifest.odd]
-    return [_odd_file(split, row) for split, row in rows[:ODD_FILES]]
+def first_odd_files(splits: Iterable[Shards]) -> list[OddFile]:
+    """Return the first odd files, with images of those kept."""
+    entries = [(split, entry) for split in splits for entry in split.manifest.odd]
+    return [_odd_file(split, entry) for split, entry in entries[:ODD_FILES]]
 
 
-def draws(model: ModelDescription, eigenvalues: Floats, eigenvectors: Floats) -> Draws:
-    """What training chose for the first image of its first epochs."""
-    recipe = make_recipe(model.recipe, model.lr, model.net.crop)
-    some = [plan_epoch(model.seed, epoch, 1, recipe.augmentation) for epoch in range(PATCHES)]
-    tops, lefts = (torch.cat([getattr(c, way) for c in some]).numpy() for way in ("tops", "lefts"))
-    axes = torch.tensor(eigenvalues).double(), torch.tensor(eigenvectors).double()
-    shifts = compute_colour_shifts(torch.cat([c.alphas for c in some]), *axes, recipe.colour_scale)
-    return Draws(tops, lefts, shifts.numpy(), recipe.augmentation.crop)
+def read_augmentation(path: Path) -> AugmentationExamples:
+    """Read augmentation.csv: the first training image's random choices in the first epochs."""
+    rows = read_rows(path)
+    tops, lefts, crops = (
+        np.array([int(row[name]) for row in rows]) for name in ("top", "left", "crop")
+    )
+    shifts = [[float(row[name]) for name in ("red", "green", "blue")] for row in rows]
+    return AugmentationExamples(tops, lefts, np.array(shifts), int(crops[0]))
 
 
-def queries(path: Path, train: Shards, val: Shards, index: Index) -> list[Query]:
-    """Every query of neighbours.csv with its neighbours."""
-    near: dict[int, dict[str, list[int]]] = {}
-    for row in read_rows(path):  # by rank, as they were written
-        spaces = near.setdefault(int(row["query"]), {"features": [], "pixels": []})
+def read_queries(path: Path, train: Shards, val: Shards, index: Index) -> list[Query]:
+    """Read neighbours.csv: every query with its neighbours."""
+    queries: dict[int, dict[str, list[int]]] = {}
+    for row in read_rows(path):  # in order of rank
+        spaces = queries.setdefault(int(row["query"]), {"features": [], "pixels": []})
         spaces[row["space"]].append(int(row["record"]))
-    return [_query(record, spaces, train, val, index) for record, spaces in near.items()]
+    return [_query(record, spaces, train, val, index) for record, spaces in queries.items()]
 
 
 def read_rows(path: Path) -> list[Row]:
-    """A CSV file's rows by its header. Raises ValueError where a line is cut short."""
+    """Read a CSV file's rows. Raises ValueError if one is truncated."""
     with path.open(newline="", encoding="utf-8") as file:
         rows: list[Row] = list(csv.DictReader(file))
     if any(None in row.values() for row in rows):
-        raise ValueError(f"{path} has a line that is cut short")
+        raise ValueError(f"{path} has a truncated row")
     return rows
 
 
-def _prediction(row: Row, val: Shards, index: Index) -> Prediction:
-    label = int(row["label"])
-    five = [
-        (int(row[f"label{rank}"]), float(row[f"probability{rank}"]))
-        for rank in range(1, 6)
-        if f"label{rank}" in row
-    ]
-    guesses = [Guess(index.synsets[guess].words, p, guess == label) for guess, p in five]
-    return Prediction(val.read(int(row["record"])), index.synsets[label].words, guesses)
+def _prediction(n: int, rows: PredictionRows, shards: Shards, index: Index) -> Prediction:
+    label = int(rows.labels[n])
+    pairs = zip(rows.guesses[n].tolist(), rows.probabilities[n].tolist(), strict=True)
+    guesses = [Guess(index.synsets[guess].words, p, guess == label) for guess, p in pairs]
+    return Prediction(shards.read(int(rows.records[n])), index.synsets[label].words, guesses)
 
 
-def _shelf(label: int, train: Shards, index: Index) -> Shelf:
+def _class_samples(label: int, train: Shards, index: Index) -> ClassSamples:
     records = np.flatnonzero(train.labels == label)
     names = index.splits["train"]["name"]
     samples = [
@@ -158,26 +130,26 @@ def _shelf(label: int, train: Shards, index: Index) -> Shelf:
         for n in records[:RECORDS].tolist()
     ]
     synset = index.synsets[label]
-    return Shelf(synset.wnid, synset.words, len(records), samples)
+    return ClassSamples(synset.wnid, synset.words, len(records), samples)
 
 
-def _odd_file(split: Shards, row: manifest.OddFile) -> OddFile:
-    kept = split.labels[row.record] >= 0
-    image = split.read(row.record) if kept else None
-    return OddFile(row.name, row.what, row.done, image)
+def _odd_file(split: Shards, entry: manifest.OddFile) -> OddFile:
+    kept = split.labels[entry.record] >= 0
+    image = split.read(entry.record) if kept else None
+    return OddFile(entry.name, entry.what, entry.done, image)
 
 
 def _query(
-    record: int, near: Mapping[str, Sequence[int]], train: Shards, val: Shards, index: Index
+    record: int, spaces: Mapping[str, Sequence[int]], train: Shards, val: Shards, index: Index
 ) -> Query:
     label = val.labels[record]
-    spaces = {
-        space: [
-            Neighbour(
-                train.read(n), index.synsets[train.labels[n]].words, bool(train.labels[n] == label)
-            )
-            for n in records
-        ]
-        for space, records in near.items()
+    neighbours = {
+        space: [_neighbour(n, label, train, index) for n in records]
+        for space, records in spaces.items()
     }
-    return Query(val.read(record), index.synsets[label].words, **spaces)
+    return Query(val.read(record), index.synsets[label].words, **neighbours)
+
+
+def _neighbour(record: int, query_label: int, train: Shards, index: Index) -> Neighbour:
+    label = train.labels[record]
+    return Neighbour(train.read(record), index.synsets[label].words, bool(label == query_label))
