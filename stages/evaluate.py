@@ -21,7 +21,7 @@ from alexnet.launch.torchrun import Launch, launched
 from alexnet.model.precision import pick_autocast
 from alexnet.model.towers import RankLayout
 from alexnet.model.weights import load_model
-from alexnet.runtime.files import replaced
+from alexnet.runtime.files import replace_folder
 
 MAIN = Path("data")  # the run whose errors stand in metrics.json
 
@@ -44,7 +44,7 @@ def work(data: Path, into: Path, place: RankLayout, device: torch.device) -> Non
     if not place.first:
         return
     result = result_of(counts_of(predictions), len(shards), run_of(described, split))
-    with replaced(into / "evaluate") as folder:
+    with replace_folder(into / "evaluate") as folder:
         write_predictions(folder, predictions, index.splits[split], index.synsets)
         write_result(folder / "result.json", result)
     if into == MAIN:

@@ -13,7 +13,7 @@ from alexnet.config.stage import stage
 from alexnet.dataset.shards import Shards
 from alexnet.moments import pca
 from alexnet.moments.sums import NOTHING, sums_of_shard
-from alexnet.runtime.files import replaced
+from alexnet.runtime.files import replace_folder
 from alexnet.runtime.progress import progress
 
 
@@ -26,7 +26,7 @@ def main(config: Config) -> None:
         for sums in pool.map(partial(sums_of_shard, train.folder), count):
             total = total + sums
             advance(sums.count)
-    with replaced(Path(config.data, "moments")) as folder:
+    with replace_folder(Path(config.data, "moments")) as folder:
         colour = pca.save_moments(folder, total)
     means = " / ".join(f"{mean:.1f}" for mean in colour["channel_means"])
     deviations = " / ".join(f"{root:.2f}" for root in colour["sqrt_eigenvalues"])

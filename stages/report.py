@@ -9,7 +9,7 @@ from alexnet.config.schema import Config
 from alexnet.config.stage import stage
 from alexnet.report.collect import gathered
 from alexnet.report.page import write_report
-from alexnet.runtime.files import replaced
+from alexnet.runtime.files import replace_folder
 
 FOLDER = Path("data/report")
 
@@ -17,7 +17,7 @@ FOLDER = Path("data/report")
 @stage
 def main(config: Config) -> None:
     report = gathered(Path())
-    with replaced(FOLDER) as folder:
+    with replace_folder(FOLDER) as folder:
         write_report(folder, report)
     print(f"report: {FOLDER / 'index.html'}: open it in a browser")
 

@@ -15,9 +15,9 @@ from alexnet.config.stage import stage
 from alexnet.dataset.index import load_index
 from alexnet.resize.jobs import join, resize, shard_jobs
 from alexnet.resize.shard_writer import summary
-from alexnet.runtime.files import take_place
+from alexnet.runtime.files import move_into_place
 from alexnet.runtime.progress import progress
-from alexnet.runtime.scratch import fingerprint, scratch, sources
+from alexnet.runtime.scratch import fingerprint, scratch_folder, sources
 
 
 @stage
@@ -29,7 +29,7 @@ def main(config: Config) -> None:
     index = load_index(folder)
     reader.check_unchanged(root, index.archives)
     inputs = sorted(folder.iterdir())
-    with scratch("resize", fingerprint(asdict(dataset), *inputs, *sources())) as work:
+    with scratch_folder("resize", fingerprint(asdict(dataset), *inputs, *sources())) as work:
         for split, rows in index.splits.items():
             jobs = shard_jobs(
                 work,
@@ -46,7 +46,7 @@ def main(config: Config) -> None:
                 resize(pool, jobs, go)
             manifest = join(jobs[0].path.parent, rows, jobs)
             print(f"resize: {split}: {summary(manifest)}")
-        take_place(work / "shards", Path(config.data, "shards"))
+        move_into_place(work / "shards", Path(config.data, "shards"))
 
 
 if __name__ == "__main__":

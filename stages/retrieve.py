@@ -14,7 +14,7 @@ from alexnet.launch.gpus import leased_device
 from alexnet.model.precision import pick_autocast
 from alexnet.model.weights import load_model
 from alexnet.retrieve import binary_codes, neighbours
-from alexnet.runtime.files import replaced
+from alexnet.runtime.files import replace_folder
 from alexnet.runtime.processes import prepare_process
 
 
@@ -38,7 +38,7 @@ def retrieve(data: Path, into: Path, device: torch.device) -> None:
             net, val, neighbours.evenly(val.records, binary_codes.QUERIES), mean
         )
     recalls = list(binary_codes.recalls(rows.to(device), asked.to(device), described["seed"]))
-    with replaced(into / "retrieve") as folder:
+    with replace_folder(into / "retrieve") as folder:
         neighbours.write_neighbours(folder / "neighbours.csv", queries, found)
         binary_codes.write_codes(folder / "codes.csv", recalls)
     binary_codes.print_table(recalls, len(rows))

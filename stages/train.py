@@ -20,7 +20,7 @@ from alexnet.model.alexnet import AlexNet, initialise
 from alexnet.model.description import input_rule
 from alexnet.model.towers import RankLayout, gather_rows, local_rows
 from alexnet.model.weights import init_from, save_model
-from alexnet.runtime.files import replaced
+from alexnet.runtime.files import replace_folder
 from alexnet.runtime.scratch import fingerprint, sources
 from alexnet.runtime.threads import usable_threads
 from alexnet.train.loop import train, write_history
@@ -72,7 +72,7 @@ def work(config: Config, steps: int, place: RankLayout, device: torch.device) ->
             "input": input_rule(dataset.resample, dataset.apply_exif, model["crop"]),
             "synsets": synsets,
         }
-        with replaced(Path(config.into, "train")) as folder:
+        with replace_folder(Path(config.into, "train")) as folder:
             save_model(folder, whole, moments, described)
             write_history(folder / "history.csv", history)
 

@@ -18,7 +18,7 @@ from PIL import Image
 from alexnet.index.devkit import read_devkit
 from alexnet.miniature import classes as classes_module
 from alexnet.miniature import generate
-from alexnet.miniature.devkit import _synsets
+from alexnet.miniature.devkit import synset_rows
 from alexnet.miniature.generate import odd_files, write_miniature
 from alexnet.miniature.render import draw
 from alexnet.miniature.shapes_basic import CLASSES
@@ -143,12 +143,12 @@ def test_meta_parses_as_the_real_one(devkit: dict[str, bytes]) -> None:
 
 @pytest.mark.parametrize("classes", [2, 5, 12, 36])
 def test_every_synset_but_the_root_has_one_parent(classes: int) -> None:
-    rows = _synsets(classes, 1)
+    rows = synset_rows(classes, 1)
     inner = rows[classes:]
     assert len(inner) >= 2
-    assert all(count == children.size > 0 for _, _, _, _, count, children, _, _ in inner)
-    below = sorted(int(child) for row in inner for child in row[5].ravel())
-    assert below == [k for k in range(1, len(rows) + 1) if k != classes + 1]
+    assert all(list(row["num_children"]) == [len(row["children"])] for row in inner)
+    children = sorted(int(child) for row in inner for child in row["children"])
+    assert children == [k for k in range(1, len(rows) + 1) if k != classes + 1]
 
 
 def test_all_that_can_be_drawn_are_written_and_named_in_the_devkit(tmp_path: Path) -> None:

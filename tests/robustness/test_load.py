@@ -26,7 +26,7 @@ from alexnet.model.weights import load_model, save_model
 from alexnet.moments.pca import save_moments
 from alexnet.moments.sums import sums_of
 from alexnet.runtime.errors import InputError
-from alexnet.runtime.files import replaced
+from alexnet.runtime.files import replace_folder
 from images import random_images, write_split
 from small_model import described, moments
 
@@ -117,7 +117,7 @@ def test_a_reader_meets_a_writer_between_any_two_files(
 
 
 def write_whole(folder: Path, write: Write, seed: int) -> None:
-    with replaced(folder) as new:
+    with replace_folder(folder) as new:
         write(new, seed)
 
 

@@ -40,7 +40,7 @@ from alexnet.moments.pca import save_moments
 from alexnet.moments.sums import sums_of
 from alexnet.resize import jobs as jobs_module
 from alexnet.resize import shard_writer
-from alexnet.runtime.files import replaced, take_place
+from alexnet.runtime.files import move_into_place, replace_folder
 from alexnet.train import checkpoint
 from alexnet.train.loop import write_history
 from alexnet.train.optimizer import Multistep
@@ -163,7 +163,7 @@ def two_splits(folder: Path) -> None:
 def place_split(folder: Path) -> None:
     resize(folder)  # nothing to do, but where it was in its place before the stage failed
     join(folder)
-    take_place(folder / "work/shards", folder / "data/shards")
+    move_into_place(folder / "work/shards", folder / "data/shards")
 
 
 def pixels_of(folder: Path) -> str:
@@ -178,7 +178,7 @@ def write_moments(seed: int) -> Callable[[Path], None]:
     sums = sums_of(images)
 
     def write(folder: Path) -> None:
-        with replaced(folder / "moments") as new:
+        with replace_folder(folder / "moments") as new:
             save_moments(new, sums)
 
     return write
@@ -192,7 +192,7 @@ def read_moments(folder: Path) -> str:
 def write_index(seed: int) -> Callable[[Path], None]:
     def write(folder: Path) -> None:
         synsets, splits = whole.synsets[::seed], whole.splits
-        with replaced(folder / "index") as new:
+        with replace_folder(folder / "index") as new:
             save_index(Index(splits, whole.archives, synsets), new)
 
     whole = load_index(INDEX)
@@ -213,7 +213,7 @@ def write_model(seed: int) -> Callable[[Path], None]:
     net, rows = net_of(seed), [{"epoch": 1.0, "lr": 0.1 * seed}]
 
     def write(folder: Path) -> None:
-        with replaced(folder / "train") as new:
+        with replace_folder(folder / "train") as new:
             save_model(new, net, moments(), described() | {"seed": seed})
             write_history(new / "history.csv", rows)
 

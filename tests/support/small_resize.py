@@ -12,7 +12,7 @@ from alexnet.config.executor import workers
 from alexnet.dataset.index import load_index
 from alexnet.resize.jobs import join, resize, shard_jobs
 from alexnet.runtime.errors import InputError
-from alexnet.runtime.scratch import locked
+from alexnet.runtime.scratch import hold_lock
 
 EXECUTORS = {
     "processes": lambda n: {
@@ -35,7 +35,7 @@ def main() -> None:
         work, rows, records=8, index=index, root=root, split="train", resample="bicubic",
         pixels="raw", apply_exif=True, on_error="skip",
     )  # fmt: skip
-    with locked(work / "lock"), workers(executor) as pool:
+    with hold_lock(work / "lock"), workers(executor) as pool:
         resize(pool, jobs, lambda n: print(n, flush=True))
     join(work / "shards/train", rows, jobs)
 

@@ -10,7 +10,7 @@ from hydra.utils import get_class, instantiate
 
 from alexnet.config.schema import Config as Config
 from alexnet.runtime.errors import InputError
-from alexnet.runtime.processes import follow_parent
+from alexnet.runtime.processes import exit_with_parent
 from alexnet.runtime.threads import usable_cores
 
 POOL = ("submit", "map", "shutdown")  # what a class must have for `_target_` to name it
@@ -26,7 +26,7 @@ def workers(executor: dict[str, Any]) -> Iterator[Executor]:
     ours: dict[str, Any] = {}
     if name.startswith("concurrent.futures."):
         count = executor.get("max_workers") or usable_cores().count
-        ours = {"initializer": follow_parent, "max_workers": count}
+        ours = {"initializer": exit_with_parent, "max_workers": count}
     try:
         _refuse_calls({"_target_": None} | executor)
         pool = instantiate(executor, **ours)

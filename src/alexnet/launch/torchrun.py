@@ -25,7 +25,7 @@ from alexnet.model.towers import SINGLE_PROCESS, RankLayout, barrier, rank_layou
 from alexnet.runtime.errors import InputError
 from alexnet.runtime.paths import home
 from alexnet.runtime.processes import prepare_process
-from alexnet.runtime.scratch import scratch
+from alexnet.runtime.scratch import scratch_folder
 from alexnet.runtime.threads import usable_threads
 
 TOLD = "ALEXNET_TOLD"  # names a file that the first rank to tell an error makes
@@ -95,7 +95,7 @@ def held(stage: str, mark: str, place: RankLayout) -> Iterator[Path]:
         barrier(place)
         yield home() / ".scratch" / stage / mark
         return
-    with scratch(stage, mark) as folder:
+    with scratch_folder(stage, mark) as folder:
         barrier(place)
         yield folder
 

@@ -22,7 +22,7 @@ from alexnet.miniature.classes import CLASSES
 from alexnet.miniature.devkit import KIT, write_devkit
 from alexnet.miniature.render import draw
 from alexnet.runtime.errors import InputError
-from alexnet.runtime.processes import follow_parent
+from alexnet.runtime.processes import exit_with_parent
 from alexnet.runtime.progress import track
 from alexnet.runtime.threads import usable_cores
 
@@ -181,7 +181,7 @@ def _zipped(data: bytes) -> bytes:
 
 
 def _write_images(folder: Path, train: list[Job], val: list[Job], workers: int | None) -> None:
-    with ProcessPoolExecutor(workers, initializer=follow_parent) as pool:
+    with ProcessPoolExecutor(workers, initializer=exit_with_parent) as pool:
         drawn = _drawn_files(pool, [*train, *val])
         files = track(drawn, len(train) + len(val), "drawing the miniature")
         _write_train(folder / "ILSVRC2012_img_train.tar", itertools.islice(files, len(train)))

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alexnet.dataset.shards import SIDE, Pixels, Shards
-from alexnet.runtime.processes import follow_parent
+from alexnet.runtime.processes import exit_with_parent
 
 FEW = 257  # images whose sum 16 bits just hold: 257 · 255 = 2¹⁶ − 1
 SHIFT = 128  # makes int8 of uint8
@@ -115,7 +115,7 @@ def _exact(count: int, few: npt.NDArray[np.uint16], folded: Table) -> Sums:
 
 def sums_of_shard(folder: Path, n: int) -> Sums:
     """The sums over shard `n` of the split in `folder`. Raises InputError where it is damaged."""
-    follow_parent()
+    exit_with_parent()
     shards = Shards(folder)
     many = len(shards) > INT8_PAYS
     if many:

@@ -20,7 +20,7 @@ from alexnet.resize.decode import UnreadableImageError, square
 from alexnet.resize.shard_writer import RECORD_BYTES, RECORDS_A_SHARD, write_manifest, write_shard
 from alexnet.runtime.errors import InputError
 from alexnet.runtime.files import write_atomically
-from alexnet.runtime.processes import follow_parent
+from alexnet.runtime.processes import exit_with_parent
 
 Ledger = list[dict[str, Any]]
 
@@ -97,7 +97,7 @@ def resize_shard(job: Job) -> None:
     It is written under a name of its own and then renamed: where a run was killed, a worker on
     another machine may still be at the same shard, and will end in the same bytes.
     """
-    follow_parent()
+    exit_with_parent()
     odd: Ledger = []
     part = _unfinished(job) / secrets.token_hex(8)
     part.parent.mkdir(exist_ok=True)

@@ -60,13 +60,13 @@ def train(
         while at.epoch < recipe.epochs and not at.schedule.ended:
             for after in _epoch(run, at, advance):
                 at = after
-                asked = _asked(run, stop.asked, at)
+                asked = _asked(run, stop.requested, at)
                 if asked or at.step % checkpoint_steps == 0:
                     _look(run, at)
                     save(folder, net, run.velocities, run.loss, at)
                 if asked:
                     barrier(net.place)  # the checkpoint is written
-                    stop.end(at.step)
+                    stop.exit(at.step)
             at = _after_epoch(run, at, val_shards)
             save(folder, net, run.velocities, run.loss, at)
             if net.place.first:  # to be looked at while it goes on
