@@ -13,7 +13,7 @@ from functools import partial
 
 import numpy as np
 
-from alexnet.runtime.threads import OWN_SETTINGS, usable_cores
+from alexnet.runtime.threads import WAIT_SETTINGS, usable_cores
 from benchmarks import CHECKOUT
 from benchmarks.clock import cpu_seconds, interleaved
 from benchmarks.table import Goal, Row, alone, met, ratio_row
@@ -71,7 +71,7 @@ def busy_processes(count: int) -> Iterator[None]:
 
 def train_beside(own: dict[str, str]) -> float:
     """Images a second in a process with these settings of its own."""
-    environment = {k: v for k, v in os.environ.items() if k not in OWN_SETTINGS}
+    environment = {k: v for k, v in os.environ.items() if k not in WAIT_SETTINGS}
     environment |= {"OMP_NUM_THREADS": str(usable_cores().count)} | own
     command = [sys.executable, "-m", "benchmarks.busy", "--train"]
     return float(subprocess.check_output(command, env=environment, cwd=CHECKOUT, text=True))
