@@ -1,4 +1,4 @@
-"""Photos as the resize stage meets them: a folder of files, its index, the jobs."""
+"""Input for the resize stage: a folder of photos, its index, and the jobs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,10 +13,10 @@ SPLIT = "train"
 
 
 def write_raw(photos: Sequence[bytes], folder: Path, count: int) -> Rows:
-    """Write the photos, and an index of `count` images: the photos again and again. Its rows."""
+    """Write the photos and an index of `count` images that repeats them; return its rows."""
     raw, index = folder / "raw", folder / "index"
-    for made in (raw, index):
-        made.mkdir(parents=True)
+    for path in (raw, index):
+        path.mkdir(parents=True)
     for n, photo in enumerate(photos):
         (raw / f"{n}.jpeg").write_bytes(photo)
     lines = (
@@ -29,11 +29,11 @@ def write_raw(photos: Sequence[bytes], folder: Path, count: int) -> Rows:
     return rows
 
 
-def jobs(folder: Path, into: Path, count: int, records: int = RECORDS_A_SHARD) -> list[Job]:
-    """The jobs of the resize stage that write what `write_raw` left in `folder` to `into`."""
-    (into / "shards" / SPLIT).mkdir(parents=True)
+def jobs(folder: Path, output: Path, count: int, records: int = RECORDS_A_SHARD) -> list[Job]:
+    """Return the resize jobs that read what `write_raw` wrote to `folder`, for `output`."""
+    (output / "shards" / SPLIT).mkdir(parents=True)
     return shard_jobs(
-        into,
+        output,
         load_index(folder / "index").splits[SPLIT][:count],
         records,
         index=folder / "index",
