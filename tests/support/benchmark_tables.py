@@ -21,8 +21,8 @@ def number(text: str) -> float:
     return float(found[0])
 
 
-def checked(rows: list[Row], ours: str) -> None:
-    """Each ratio is that of the costs; the missing say why."""
+def check_ratios(rows: list[Row], ours: str) -> None:
+    """Assert that ratios match the costs and that missing libraries have a reason."""
     costs = {row.name: number(row.cost) for row in rows if "not installed" not in row.cost}
     for row in rows:
         if row.name not in costs:
