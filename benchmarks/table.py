@@ -51,7 +51,7 @@ def cost_rows(
 ) -> list[Row]:
     """Return a row per way.
 
-    `ours`: way → the one of ours that it is compared with; "" stands for all other ways.
+    `ours`: way → the reference it is compared with; "" is the default of all other ways.
     """
     rows = []
     for name, seconds in costs.items():

@@ -37,7 +37,7 @@ def draw(seed: int, label: int, index: int) -> npt.NDArray[np.uint8]:
 
 
 def hsv(hue: float, saturation: float, value: float) -> Colour:
-    """Return the RGB colour, 0–255; the hue, in turns, may be outside 0–1."""
+    """Return the RGB colour, 0–255; the hue, 0–1 for a full circle, wraps around."""
     red, green, blue = colorsys.hsv_to_rgb(hue % 1, saturation, value)
     return red * 255, green * 255, blue * 255
 
