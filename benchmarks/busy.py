@@ -40,9 +40,8 @@ MAX_SECONDS = 1.0  # CPU time of a command, except verify, which reads all of da
 
 def rows(photos: list[bytes], rounds: int) -> list[Row]:
     """Return the rates, then the commands. `photos` is not used: pixels are random."""
-    return [row for busy in BUSY_PROCESSES for row in rate_rows(busy, rounds)] + command_rows(
-        rounds
-    )
+    rates = [row for busy in BUSY_PROCESSES for row in rate_rows(busy, rounds)]
+    return rates + command_rows(rounds)
 
 
 def rate_rows(busy: int, rounds: int) -> Iterator[Row]:

@@ -98,8 +98,7 @@ NAMES = (*PARTS, "shards")
 def row(name: str, share: float, folder: Path) -> Row:
     """Make and measure a part in this folder."""
     PARTS[name].make(folder, share)
-    measure = ["--measure", str(folder), "--parts", name]
-    command = [sys.executable, "-m", "benchmarks.scale", *measure]
+    command = [sys.executable, "-m", "benchmarks.scale", "--measure", str(folder), "--parts", name]
     run = subprocess.run(command, cwd=CHECKOUT, check=True, stdout=subprocess.PIPE)
     numbers: Numbers = json.loads(run.stdout.splitlines()[-1])
     return Row(PARTS[name].title, format_numbers(numbers))

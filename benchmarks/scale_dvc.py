@@ -13,7 +13,8 @@ from benchmarks.clock import cpu_seconds
 
 SHARDS = {"train": 1252, "val": 49}
 FULL = {"train": 20, "val": 1}
-TINY_BYTES, SHARD_BYTES = 4096, 205_590_528  # 1,024 records of 200,772 bytes
+TINY_BYTES, SHARD_BYTES = 4096, 205_590_528  # full: 1,024 records of 200,772 bytes
+EXTRA_FILES = {"evaluate": ["metrics.json"], "index": ["data/index/classes.csv"]}
 COPIED = ("dvc.yaml", "params.yaml", "conf", "src", ".dvc/config")
 STUB = """
 from pathlib import Path
@@ -48,9 +49,7 @@ def make(folder: Path, shards: dict[str, int], size: int) -> None:
     (folder / "stages").mkdir()
     for stage, entry in yaml.safe_load((folder / "dvc.yaml").read_text())["stages"].items():
         files = [f"{out}/file" for out in entry["outs"] if stage != "resize"]
-        files += ["metrics.json"] * (stage == "evaluate") + ["data/index/classes.csv"] * (
-            stage == "index"
-        )
+        files += EXTRA_FILES.get(stage, [])
         stage_shards = shards if stage == "resize" else {}
         script = STUB.format(files=files, shards=stage_shards, bytes=size)
         (folder / f"stages/{stage}.py").write_text(script)

@@ -111,10 +111,8 @@ def main(about: str, rows: Callable[[list[bytes], int], list[Row]]) -> None:
     """Run one benchmark from the command line."""
     args = parse_arguments(about)
     photos = load(args.photos)
-    show(
-        f"{about.splitlines()[0]}\n{describe_run(photos, args.rounds)}",
-        rows(photos.files, args.rounds),
-    )
+    title = f"{about.splitlines()[0]}\n{describe_run(photos, args.rounds)}"
+    show(title, rows(photos.files, args.rounds))
 
 
 def describe_run(photos: Photos, rounds: int) -> str:
