@@ -52,7 +52,7 @@ def test_store_measures_all_writers(photo_files: list[bytes]) -> None:
 
 def test_moments_measures_all_ways_from_memory_and_cache(photo_files: list[bytes]) -> None:
     rows = moments.rows(photo_files, 1)
-    assert rows[1].what == "memcpy of the same bytes, from memory"
+    assert rows[1].name == "memcpy of the same bytes, from memory"
     assert len(rows) == 2 * len(moments.WAYS)
     assert min(number(row.cost) for row in rows) > 0
 

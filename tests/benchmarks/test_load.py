@@ -70,7 +70,7 @@ def test_load_measures_all_ways(photo_files: list[bytes], monkeypatch: pytest.Mo
     rows = load.rows(photo_files, 1)
     share = next(row for row in rows if "÷" in row.name)
     check_ratios([row for row in rows if row is not share], load.OURS)
-    assert {row.name for row in rows} == {*short, share.what}
+    assert {row.name for row in rows} == {*short, share.name}
     costs = {row.name: number(row.cost) for row in rows if row.ratio or row.name == load.OURS}
     assert number(share.ratio) == pytest.approx(costs[load.MEMCPY] / costs[load.GATHER], abs=0.02)
     assert all(row.goal for row in rows if row.name in load.GOALS and row.ratio)
