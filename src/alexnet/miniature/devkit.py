@@ -17,7 +17,7 @@ data/meta.mat: synsets; classes have ILSVRC2012_ID 1, 2, … and no children, in
 data/ILSVRC2012_validation_ground_truth.txt: the ILSVRC2012_ID of each validation image, in order.
 """
 
-# glosses are part of the archives: another wording changes their bytes
+# words and glosses are written to the archives: rewording changes its bytes
 ENTITY, ARTIFACT, ANIMAL = "n00001740", "n00021939", "n00015388"
 PLANT, PLANT_PART, FUNGUS = "n00017222", "n13086908", "n12992868"
 INNER = {

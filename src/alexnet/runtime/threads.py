@@ -65,7 +65,7 @@ def core_count() -> int:
 
 
 def _parse_count(text: str) -> int:
-    """Return a decimal number, or 0 if `text` is none."""
+    """Return a decimal number, or 0 if `text` is not one."""
     return int(text) if text.isdecimal() else 0
 
 
