@@ -1,4 +1,4 @@
-"""What `make bench` measures: ours beside what a user would pick instead, one purpose a file."""
+"""`make bench`: our speed compared with the libraries a user would use otherwise."""
 
 import os
 import sys
@@ -6,8 +6,8 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
-for name in ("OMP_NUM_THREADS", "RAYON_NUM_THREADS"):  # one core, ours and theirs
+for name in ("OMP_NUM_THREADS", "RAYON_NUM_THREADS"):  # one core for all
     os.environ.setdefault(name, "1")
-os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # no look at the network
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # no network access
 os.environ.setdefault("TQDM_DISABLE", "1")
 sys.path.insert(0, str(CHECKOUT / "src"))

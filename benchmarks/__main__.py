@@ -1,4 +1,4 @@
-"""All benchmarks, one table each."""
+"""Run all benchmarks and print a table for each."""
 
 from benchmarks import (
     busy,
@@ -14,13 +14,13 @@ from benchmarks import (
     store,
 )
 from benchmarks.photos import load as load_photos
-from benchmarks.table import arguments, show, told
+from benchmarks.table import describe_run, parse_arguments, show
 
 ALL = (prepare, fidelity, store, moments, scaling, growth, load, lrn, step, layers, busy)
 
 if __name__ == "__main__":
-    asked = arguments(__doc__ or "")
-    photos = load_photos(asked.photos)
-    print(told(photos, asked.rounds))
+    args = parse_arguments(__doc__ or "")
+    photos = load_photos(args.photos)
+    print(describe_run(photos, args.rounds))
     for benchmark in ALL:
-        show((benchmark.__doc__ or "").strip(), benchmark.rows(photos.files, asked.rounds))
+        show((benchmark.__doc__ or "").strip(), benchmark.rows(photos.files, args.rounds))

@@ -1,4 +1,4 @@
-"""The cost of several ways to do one thing, taken in turns: a busy machine then slows all alike."""
+"""Measure alternatives interleaved, so that other load slows all of them equally."""
 
 import random
 import resource
@@ -14,21 +14,22 @@ Costs = dict[str, npt.NDArray[np.float64]]  # way → (rounds,) seconds
 
 
 def cpu_seconds() -> float:
-    """User and system time so far of this process, all its threads, and its children that ended."""
+    """Return user and system time of this process and its ended children, so far."""
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     return time.process_time() + children.ru_utime + children.ru_stime
 
 
-def interleaved(
+def measure_interleaved(
     ways: Mapping[str, Callable[[T], object]],
     units: Sequence[T],
     rounds: int,
     clock: Callable[[], float] = cpu_seconds,
     after: Callable[[], object] = lambda: None,
 ) -> Costs:
-    """Seconds that each way takes for all units, by round; the order changes at every unit.
+    """Return the seconds that each way takes for all units, (rounds,) per way.
 
-    What a first call loads is not counted, nor is `after`, which follows every call.
+    The order of the ways is random for every unit. A first call per way, which may import or load,
+    is not counted, nor is `after`, which runs after every call.
     """
     costs = {name: np.zeros(rounds) for name in ways}
     order = random.Random(0)
@@ -45,6 +46,6 @@ def interleaved(
     return costs
 
 
-def microseconds(costs: Costs, name: str, images: int) -> float:
-    """What a way costs an image: the median over the rounds."""
+def median_microseconds(costs: Costs, name: str, images: int) -> float:
+    """Return the cost of a way in µs per image: the median of the rounds."""
     return float(np.median(costs[name])) / images * 1e6

@@ -1,4 +1,4 @@
-"""Fidelity: ours and the others against bicubic in float64; rounding alone leaves 58.9 dB."""
+"""Fidelity: PSNR against bicubic in float64; the limit, from rounding, is 58.9 dB."""
 
 from collections.abc import Sequence
 
@@ -6,11 +6,11 @@ import numpy as np
 
 from alexnet.dataset.shards import SIDE
 from benchmarks import reference
-from benchmarks.table import Row, absent_rows, alone, installed, met
-from benchmarks.ways import MAKERS, Way, opened
+from benchmarks.table import Row, main, make_installed, met_or_missed, missing_rows
+from benchmarks.ways import MAKERS, Way, open_rgb
 
-LEAST = 55.0  # dB, of every photo
-# those that keep the same square (OpenCV up to half a pixel off), where the rest rounds to another
+MIN_DB = 55.0  # of every photo
+# ways that keep the same square (OpenCV: within half a pixel); all others round to another one
 OTHERS = (
     "Pillow, resize(box=)",
     "Pillow, draft and resize(box=)",
@@ -20,30 +20,31 @@ OTHERS = (
 
 
 def rows(photos: list[bytes], rounds: int) -> list[Row]:
-    """Decibels and the largest difference; nothing here depends on the number of rounds."""
-    ways, absent = installed({name: MAKERS[name] for name in ("ours", *OTHERS)})
-    found = compared(ways, photos)
-    return [_row(name, differences) for name, differences in found.items()] + absent_rows(absent)
+    """Return PSNR and largest difference of each way; `rounds` is not used."""
+    ways, missing = make_installed({name: MAKERS[name] for name in ("ours", *OTHERS)})
+    differences = compare(ways, photos)
+    return [_row(name, pairs) for name, pairs in differences.items()] + missing_rows(missing)
 
 
-def compared(ways: dict[str, Way], photos: Sequence[bytes]) -> dict[str, list[tuple[float, float]]]:
-    """For each way and photo: PSNR in dB, largest difference of a value."""
-    found: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
+def compare(ways: dict[str, Way], photos: Sequence[bytes]) -> dict[str, list[tuple[float, float]]]:
+    """Return, for each way and photo, the PSNR in dB and the largest difference of a value."""
+    differences: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
     for photo in photos:
-        exact = reference.centre_square(np.asarray(opened(photo)), SIDE)
+        exact = reference.centre_square(np.asarray(open_rgb(photo)), SIDE)
         for name, way in ways.items():
             pixels = way(photo)
-            found[name].append((reference.psnr(pixels, exact), float(abs(pixels - exact).max())))
-    return found
+            largest = float(abs(pixels - exact).max())
+            differences[name].append((reference.psnr(pixels, exact), largest))
+    return differences
 
 
-def _row(name: str, found: list[tuple[float, float]]) -> Row:
-    decibels, largest = np.array(found).T
-    told = f"{np.median(decibels):.1f} dB, least {decibels.min():.1f}, off by ≤ {largest.max():.1f}"
-    below = int((decibels < LEAST).sum())
-    goal = f"every photo ≥ {LEAST:g} dB: {met(not below)}; " if name == "ours" else ""
-    return Row(name, told, goal=f"{goal}{below} of {len(found):,} below {LEAST:g} dB")
+def _row(name: str, pairs: list[tuple[float, float]]) -> Row:
+    decibels, largest = np.array(pairs).T
+    cost = f"{np.median(decibels):.1f} dB, min. {decibels.min():.1f}, off by ≤ {largest.max():.1f}"
+    below = int((decibels < MIN_DB).sum())
+    goal = f"every photo ≥ {MIN_DB:g} dB: {met_or_missed(not below)}; " if name == "ours" else ""
+    return Row(name, cost, goal=f"{goal}{below} of {len(pairs):,} below {MIN_DB:g} dB")
 
 
 if __name__ == "__main__":
-    alone(__doc__ or "", rows)
+    main(__doc__ or "", rows)

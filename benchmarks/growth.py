@@ -1,4 +1,4 @@
-"""Growth: the resize stage on more and more images, each count in a fresh process."""
+"""Growth: time and memory of the resize stage on 1×, 2× and 4× the photos."""
 
 import json
 import re
@@ -11,30 +11,30 @@ from tempfile import TemporaryDirectory
 from alexnet.resize.jobs import resize_shard
 from benchmarks import CHECKOUT, work
 from benchmarks.clock import cpu_seconds
-from benchmarks.table import Row, alone
+from benchmarks.table import Row, main
 
-TIMES = (1, 2, 4)
+FACTORS = (1, 2, 4)
 
 
 def rows(photos: list[bytes], rounds: int) -> list[Row]:
-    """The photos once, twice, four times: the time an image is to stay the same, memory too."""
-    counts = [len(photos) * times for times in TIMES]
-    found = [in_a_fresh_process(photos, count) for count in counts]
-    return [_row(count, one, found[0]) for count, one in zip(counts, found, strict=True)]
+    """Measure each count in a fresh process; time per image and memory should not grow."""
+    counts = [len(photos) * factor for factor in FACTORS]
+    costs = [measure_in_fresh_process(photos, count) for count in counts]
+    return [_row(count, cost, costs[0]) for count, cost in zip(counts, costs, strict=True)]
 
 
-def in_a_fresh_process(photos: list[bytes], count: int) -> dict[str, float]:
-    """What `measured` gives for so many images."""
+def measure_in_fresh_process(photos: list[bytes], count: int) -> dict[str, float]:
+    """Return the result of `measure` for `count` images."""
     with TemporaryDirectory() as folder:
         work.write_raw(photos, Path(folder), count)
         command = [sys.executable, "-m", "benchmarks.growth", "--measure", folder, str(count)]
         run = subprocess.run(command, cwd=CHECKOUT, check=True, stdout=subprocess.PIPE)
-    found: dict[str, float] = json.loads(run.stdout)
-    return found
+    costs: dict[str, float] = json.loads(run.stdout)
+    return costs
 
 
-def measured(folder: Path, count: int) -> dict[str, float]:
-    """Wall and CPU seconds, and peak memory in MB, of one worker that does all the jobs."""
+def measure(folder: Path, count: int) -> dict[str, float]:
+    """Return wall and CPU seconds, and peak memory in MB, of one worker doing all jobs."""
     jobs = work.jobs(folder, folder / "work", count)
     wall, cpu = time.perf_counter(), cpu_seconds()
     for job in jobs:
@@ -44,21 +44,24 @@ def measured(folder: Path, count: int) -> dict[str, float]:
 
 
 def peak_memory() -> float:
-    """MB. Not getrusage's maximum, which a child on Linux takes over from its parent."""
+    """Return this process's peak memory in MB.
+
+    On Linux a child inherits getrusage's maximum from its parent, so that cannot be used.
+    """
     peak = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
     return int(peak[1]) / 1e3 if peak else float("nan")
 
 
-def _row(count: int, found: dict[str, float], first: dict[str, float]) -> Row:
-    told = f"{found['wall']:.2f} s wall, {found['cpu']:.2f} s CPU, {found['memory']:.0f} MB at most"
-    time_ratio, memory_ratio = (found[what] / first[what] for what in ("cpu", "memory"))
+def _row(count: int, costs: dict[str, float], first: dict[str, float]) -> Row:
+    cost = f"{costs['wall']:.2f} s wall, {costs['cpu']:.2f} s CPU, peak {costs['memory']:.0f} MB"
+    time_ratio, memory_ratio = (costs[key] / first[key] for key in ("cpu", "memory"))
     return Row(
-        f"{count:,} images", told, goal=f"CPU × {time_ratio:.2f}, memory × {memory_ratio:.2f}"
+        f"{count:,} images", cost, goal=f"CPU × {time_ratio:.2f}, memory × {memory_ratio:.2f}"
     )
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--measure"]:
-        print(json.dumps(measured(Path(sys.argv[2]), int(sys.argv[3]))))
+        print(json.dumps(measure(Path(sys.argv[2]), int(sys.argv[3]))))
     else:
-        alone(__doc__ or "", rows)
+        main(__doc__ or "", rows)

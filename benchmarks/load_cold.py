@@ -1,4 +1,4 @@
-"""Load, cold: wall time an image for random crops of records that are on disk only."""
+"""Load, cold: wall time per image for random crops of records that are not cached."""
 
 import json
 import os
@@ -22,31 +22,31 @@ from alexnet.input.loader import load_crops
 from alexnet.resize.shard_writer import RECORDS_A_SHARD, WrittenShard, write_manifest, write_shard
 from benchmarks import CHECKOUT, ways
 from benchmarks.clock import Costs
-from benchmarks.photos import spread
-from benchmarks.table import Goal, Row, alone, cost_rows
+from benchmarks.photos import pick_evenly
+from benchmarks.table import Goal, Row, cost_rows, main
 
-TIMES = 20  # records on disk for each photo, and for each that is read: the rest lies between
+FACTOR = 20  # records on disk per photo, and per record read: the others lie in between
 BATCH = 128
 CROP = 224
-OURS = "ours: readahead off, 32 records asked for ahead; checksums too"
-DEFAULT = "LMDB, its default mode"
+OURS = "ours: no readahead, 32 records prefetched, checksums"
+DEFAULT = "LMDB, default mode"
 Mode = Callable[[Path, EpochPlan], None]
 
 
 def ours(folder: Path, choices: EpochPlan) -> None:
-    """The iterator of training in its first epoch."""
+    """Training's iterator in its first epoch."""
     shards = Shards(folder)
     for _ in load_crops(shards, choices, split_batches(len(choices.order), BATCH), CROP, pin=False):
         pass
 
 
 def lmdb_default(folder: Path, choices: EpochPlan) -> None:
-    """One lookup and one copy a record; the kernel reads what it guesses will be wanted."""
+    """One lookup and one copy per record; the kernel reads ahead."""
     _lmdb(folder, choices, readahead=True)
 
 
 def lmdb_without_readahead(folder: Path, choices: EpochPlan) -> None:
-    """The same, page by page."""
+    """One lookup and one copy per record, without readahead."""
     _lmdb(folder, choices, readahead=False)
 
 
@@ -55,7 +55,9 @@ def _lmdb(folder: Path, choices: EpochPlan, readahead: bool) -> None:
     options = {"subdir": False, "readonly": True, "lock": False, "readahead": readahead}
     readers = [lmdb.open(str(file), **options).begin(buffers=True) for file in files]
     batch = np.zeros((BATCH, CROP, CROP, 3), np.uint8)
-    order, tops, lefts = (each.tolist() for each in (choices.order, choices.tops, choices.lefts))
+    order, tops, lefts = (
+        column.tolist() for column in (choices.order, choices.tops, choices.lefts)
+    )
     for n, (record, top, left) in enumerate(zip(order, tops, lefts, strict=True)):
         value = readers[record // RECORDS_A_SHARD].get(record.to_bytes(8, "big"))
         pixels = np.frombuffer(value, np.uint8).reshape(SIDE, SIDE, 3)
@@ -63,7 +65,7 @@ def _lmdb(folder: Path, choices: EpochPlan, readahead: bool) -> None:
 
 
 def in_order(folder: Path, choices: EpochPlan) -> None:
-    """As many bytes from the first file on: what the disk gives at best."""
+    """Read as many bytes sequentially: the best the disk can do."""
     left = len(choices.order) * SIDE * SIDE * 3
     for path in sorted(folder.glob("*.lmdb")):
         with path.open("rb", buffering=0) as file:
@@ -81,33 +83,33 @@ GOALS = {DEFAULT: Goal(at_least=5)}
 
 
 def rows(photos: list[bytes], rounds: int) -> list[Row]:
-    """Each mode in a process of its own, on other records each round."""
+    """Measure each mode in its own process, on different records each round."""
     costs: Costs = {name: np.zeros(rounds) for name in MODES}
     read = dict.fromkeys(MODES, 0)
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        write(folder, photos, TIMES * len(photos))
+        write(folder, photos, FACTOR * len(photos))
         for turn in range(rounds):
             for name in random.Random(turn).sample(list(MODES), len(MODES)):
-                costs[name][turn], bytes_read = _in_a_process(name, folder, len(photos), turn)
+                costs[name][turn], bytes_read = _measure_in_process(name, folder, len(photos), turn)
                 read[name] += bytes_read
-    asked = rounds * len(photos) * SIDE * SIDE * 3
+    requested = rounds * len(photos) * SIDE * SIDE * 3
     return [
-        _told(row, read[row.what] / asked, costs[row.what], len(photos))
+        _add_speed(row, read[row.name] / requested, costs[row.name], len(photos))
         for row in cost_rows(costs, len(photos), {"": OURS}, GOALS)
     ]
 
 
-def _told(row: Row, share: float, seconds: npt.NDArray[np.float64], images: int) -> Row:
-    """With the speed, and how much was read for each byte asked for; in memory that is little."""
+def _add_speed(row: Row, share: float, seconds: npt.NDArray[np.float64], images: int) -> Row:
+    """Add the speed, and the bytes read per byte requested, which is small if cached."""
     megabytes = images * SIDE * SIDE * 3 / float(np.median(seconds)) / 1e6
-    where = f"read {share:.1f} ×" if share > 0.5 else "not cold: the files stay in memory"
-    return row._replace(cost=f"{row.cost}, {megabytes:,.0f} MB/s, {where}")
+    note = f"read {share:.1f} ×" if share > 0.5 else "not cold: the files are cached"
+    return row._replace(cost=f"{row.cost}, {megabytes:,.0f} MB/s, {note}")
 
 
 def write(folder: Path, photos: list[bytes], count: int) -> None:
     """So many records in shards, on disk and in no cache: the photos again and again."""
-    pictures = [ways.ours()(photo) for photo in spread(photos, 100)]
+    pictures = [ways.ours()(photo) for photo in pick_evenly(photos, 100)]
     shards: list[WrittenShard] = []
     for first in range(0, count, RECORDS_A_SHARD):
         rows = range(first, min(first + RECORDS_A_SHARD, count))
@@ -117,16 +119,16 @@ def write(folder: Path, photos: list[bytes], count: int) -> None:
     os.sync()
 
 
-def _in_a_process(name: str, folder: Path, images: int, turn: int) -> tuple[float, int]:
-    asked = [name, str(folder), str(images), str(turn)]
-    command = [sys.executable, "-m", "benchmarks.load_cold", *asked]
+def _measure_in_process(name: str, folder: Path, images: int, turn: int) -> tuple[float, int]:
+    arguments = [name, str(folder), str(images), str(turn)]
+    command = [sys.executable, "-m", "benchmarks.load_cold", *arguments]
     done = subprocess.run(command, cwd=CHECKOUT, check=True, capture_output=True, text=True)
     seconds, read = json.loads(done.stdout)
     return float(seconds), int(read)
 
 
 def _measure(name: str, folder: Path, images: int, turn: int) -> None:
-    """In the process of a mode: print its seconds, and the bytes it had from the disk."""
+    """In the process of a mode: print its seconds and the bytes it read from disk."""
     for path in folder.glob("*.lmdb"):
         with path.open("rb") as file:
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
@@ -149,4 +151,4 @@ if __name__ == "__main__":
         torch.set_num_threads(1)
         _measure(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))
     else:
-        alone(__doc__ or "", rows)
+        main(__doc__ or "", rows)

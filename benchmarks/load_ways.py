@@ -1,9 +1,9 @@
-"""Ways to go through a training set in random order, crop by crop, in batches of uint8.
+"""Ways to read a training set in random order, as batches of uint8 crops.
 
-Each maker imports what its way needs, writes its files, and returns what runs one epoch.
+Each function imports what its way needs, writes its files, and returns a function that runs an
+epoch.
 """
 
-import io
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +14,6 @@ import lmdb
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -24,29 +23,30 @@ from alexnet.input.epoch import split_batches
 from alexnet.input.loader import BUFFERS, load_crops
 from alexnet.resize.shard_writer import write_manifest, write_shard
 from benchmarks import ways
+from benchmarks.ways import encode_jpeg
 
 BATCH = 128
 CROP = 224
-PLACES = 32
+OFFSETS = 32
 Pixels = npt.NDArray[np.uint8]
 Epoch = Callable[[int], object]
 
 
 @dataclass(frozen=True)
 class Material:
-    """The photos, and a folder for what is made of them."""
+    """The photos, and a folder for the files that the ways read."""
 
     photos: list[bytes]
     folder: Path
 
     @cached_property
     def pictures(self) -> list[Pixels]:
-        """Each photo as 256×256×3 uint8."""
+        """All photos as 256×256×3 uint8."""
         way = ways.ours()
         return [way(photo) for photo in self.photos]
 
     def shards(self, pixels: str) -> Path:
-        """A split as the resize stage leaves it, in one shard."""
+        """Write a split of one shard, as the resize stage does; return its folder."""
         folder = self.folder / f"ours-{pixels}"
         if not folder.exists():
             folder.mkdir()
@@ -56,14 +56,14 @@ class Material:
         return folder
 
     def choices(self, epoch: int, passes: int) -> EpochPlan:
-        """As an epoch of a set so many times as large: each pass in an order of its own."""
-        augmentation = AugmentSettings(CROP, PLACES)
-        each = [plan_epoch(epoch, turn, len(self.photos), augmentation) for turn in range(passes)]
+        """Return the plan of an epoch over the set repeated `passes` times, each shuffled."""
+        augmentation = AugmentSettings(CROP, OFFSETS)
+        plans = [plan_epoch(epoch, turn, len(self.photos), augmentation) for turn in range(passes)]
         fields = ("order", "tops", "lefts", "mirrored", "alphas")
-        return EpochPlan(*(torch.cat([getattr(one, field) for one in each]) for field in fields))
+        return EpochPlan(*(torch.cat([getattr(plan, field) for plan in plans]) for field in fields))
 
     def buffers(self) -> list[Pixels]:
-        """As many batches as our iterator reuses."""
+        """Return as many batches as our iterator reuses."""
         return [np.ones((BATCH, CROP, CROP, 3), np.uint8) for _ in range(BUFFERS)]
 
 
@@ -71,27 +71,27 @@ class Material:
 
 
 def memcpy(material: Material, passes: int) -> Epoch:
-    """The same crops, ready made and in order, whole batches at once: no way is cheaper."""
-    corner = slice(PLACES // 2, PLACES // 2 + CROP)
-    ready = np.stack([picture[corner, corner] for picture in material.pictures])
+    """Copies prepared crops in order, a batch at a time: a lower bound for all ways."""
+    corner = slice(OFFSETS // 2, OFFSETS // 2 + CROP)
+    prepared = np.stack([picture[corner, corner] for picture in material.pictures])
     ring = material.buffers()
-    parts = split_batches(len(ready), BATCH) * passes
+    parts = split_batches(len(prepared), BATCH) * passes
 
     def epoch(_: int) -> None:
         for n, part in enumerate(parts):
-            np.copyto(ring[n % BUFFERS][: part.stop - part.start], ready[part])
+            np.copyto(ring[n % BUFFERS][: part.stop - part.start], prepared[part])
 
     return epoch
 
 
 def gather(material: Material, passes: int) -> Epoch:
-    """Our copying alone, of records that were visited before."""
+    """Only our copying, of records that were read before."""
     shards, ring = Shards(material.shards("raw")), material.buffers()
     return lambda epoch: _gather(shards, material.choices(epoch, passes), ring)
 
 
 def first_epoch(material: Material, passes: int) -> Epoch:
-    """The same with everything that is checked on a first visit."""
+    """Our copying, with the checks of the first time a record is read."""
     folder, ring = material.shards("raw"), material.buffers()
 
     def epoch(number: int) -> None:
@@ -102,19 +102,19 @@ def first_epoch(material: Material, passes: int) -> Epoch:
 
 
 def _gather(shards: Shards, choices: EpochPlan, ring: list[Pixels]) -> None:
-    order, tops, lefts = (each.numpy() for each in (choices.order, choices.tops, choices.lefts))
+    order, tops, lefts = (column.numpy() for column in (choices.order, choices.tops, choices.lefts))
     for n, part in enumerate(split_batches(len(order), BATCH)):
         into = ring[n % BUFFERS][: part.stop - part.start]
         shards.gather(order[part], tops[part], lefts[part], into)
 
 
 def iterator(material: Material, passes: int) -> Epoch:
-    """What training uses: choices, prefetch, and a ring that a thread fills."""
+    """As in training: the epoch's plan, prefetching, and buffers that a thread fills."""
     return _iterator(material, passes, "raw")
 
 
 def iterator_jpeg(material: Material, passes: int) -> Epoch:
-    """The same where dataset.pixels is jpeg."""
+    """As in training with dataset.pixels=jpeg."""
     return _iterator(material, passes, "jpeg")
 
 
@@ -130,45 +130,45 @@ def _iterator(material: Material, passes: int, pixels: str) -> Epoch:
     return epoch
 
 
-# PyTorch's
+# PyTorch
 
 
-class OfPictures(Dataset[Tensor]):
+class CropDataset(Dataset[Tensor]):
     """A random crop of picture n, (224, 224, 3) uint8, as a user would write it."""
 
     def __init__(self, read: Callable[[int], Pixels]) -> None:
         self.read = read
 
     def __getitem__(self, n: int) -> Tensor:
-        top, left = torch.randint(PLACES, (2,)).tolist()
+        top, left = torch.randint(OFFSETS, (2,)).tolist()
         return torch.from_numpy(self.read(n)[top : top + CROP, left : left + CROP].copy())
 
 
 def dataloader(material: Material, passes: int) -> Epoch:
-    """A DataLoader in the process itself, over our shards."""
-    return _loader(OfPictures(Shards(material.shards("raw")).read), material, passes)
+    """A DataLoader over our shards, without workers."""
+    return _loader(CropDataset(Shards(material.shards("raw")).read), material, passes)
 
 
 def dataloader_2(material: Material, passes: int) -> Epoch:
-    """The same with two workers."""
-    return _loader(OfPictures(Shards(material.shards("raw")).read), material, passes, workers=2)
+    """A DataLoader over our shards, with two workers."""
+    return _loader(CropDataset(Shards(material.shards("raw")).read), material, passes, workers=2)
 
 
 def lmdb_raw(material: Material, passes: int) -> Epoch:
-    """A plain LMDB of raw pixels."""
+    """A DataLoader over a plain LMDB of raw pixels."""
     stored = (picture.tobytes() for picture in material.pictures)
     get = _lmdb(material.folder / "raw.lmdb", stored)
 
     def read(n: int) -> Pixels:
         return np.frombuffer(get(n), np.uint8).reshape(SIDE, SIDE, 3)
 
-    return _loader(OfPictures(read), material, passes)
+    return _loader(CropDataset(read), material, passes)
 
 
 def lmdb_jpeg(material: Material, passes: int) -> Epoch:
-    """A plain LMDB of JPEGs of quality 95."""
-    get = _lmdb(material.folder / "jpeg.lmdb", map(encoded, material.pictures))
-    pictures = OfPictures(lambda n: np.asarray(ways.opened(get(n))))
+    """A DataLoader over a plain LMDB of JPEGs of quality 95."""
+    get = _lmdb(material.folder / "jpeg.lmdb", map(encode_jpeg, material.pictures))
+    pictures = CropDataset(lambda n: np.asarray(ways.open_rgb(get(n))))
     return _loader(pictures, material, passes)
 
 
@@ -176,10 +176,10 @@ def _lmdb(path: Path, values: Iterable[bytes]) -> Callable[[int], Any]:
     with lmdb.open(str(path), map_size=1 << 36, subdir=False) as env, env.begin(write=True) as put:
         for n, value in enumerate(values):
             put.put(f"{n:08d}".encode(), value)
-    opened = lmdb.open(str(path), subdir=False, readonly=True, lock=False)
+    database = lmdb.open(str(path), subdir=False, readonly=True, lock=False)
 
     def get(n: int) -> Any:
-        with opened.begin() as transaction:
+        with database.begin() as transaction:
             return transaction.get(f"{n:08d}".encode())
 
     return get
@@ -211,11 +211,11 @@ def _loader(dataset: Dataset[Any], material: Material, passes: int, workers: int
     return epoch
 
 
-# Others'
+# Other libraries
 
 
 def ffcv(material: Material, passes: int) -> Epoch:
-    """FFCV's loader of raw pixels, a random place of one size: it copies, and resizes nothing."""
+    """FFCV's loader of raw pixels, random crops of fixed size: it copies without resizing."""
     from ffcv.fields.decoders import RandomResizedCropRGBImageDecoder
 
     area = (CROP / SIDE) ** 2
@@ -224,7 +224,7 @@ def ffcv(material: Material, passes: int) -> Epoch:
 
 
 def ffcv_centre(material: Material, passes: int) -> Epoch:
-    """The same, always of the centre."""
+    """FFCV's loader of raw pixels, centre crops."""
     from ffcv.fields.decoders import CenterCropRGBImageDecoder
 
     return _ffcv(material, passes, CenterCropRGBImageDecoder((CROP, CROP), ratio=CROP / SIDE))
@@ -254,30 +254,23 @@ def _ffcv(material: Material, passes: int, decoder: Any) -> Epoch:
 
 
 def webdataset(material: Material, passes: int) -> Epoch:
-    """webdataset's tar of JPEGs of quality 95, shuffled by its buffer of 1,000."""
+    """webdataset's tar of JPEGs of quality 95, shuffled in a buffer of 1,000."""
     from webdataset import TarWriter, WebDataset
 
     path = material.folder / "00000.tar"
     with TarWriter(str(path)) as tar:
         for n, picture in enumerate(material.pictures):
-            tar.write({"__key__": f"{n:08d}", "jpg": encoded(picture), "cls": 0})
+            tar.write({"__key__": f"{n:08d}", "jpg": encode_jpeg(picture), "cls": 0})
     dataset = WebDataset(str(path), shardshuffle=False).shuffle(1000).decode("rgb8")
     cropped = dataset.to_tuple("jpg").map_tuple(_random_crop).batched(BATCH)
     return lambda _: [exhaust(cropped) for _ in range(passes)]
 
 
 def _random_crop(picture: Pixels) -> Pixels:
-    top, left = torch.randint(PLACES, (2,)).tolist()
+    top, left = torch.randint(OFFSETS, (2,)).tolist()
     return picture[top : top + CROP, left : left + CROP]
 
 
-def encoded(pixels: Pixels) -> bytes:
-    """JPEG of quality 95, Pillow's defaults otherwise."""
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "JPEG", quality=95)
-    return file.getvalue()
-
-
 def exhaust(batches: Iterable[object]) -> int:
-    """Ask for all of them; how many there were."""
+    """Consume all batches; return their number."""
     return sum(1 for _ in batches)

@@ -1,4 +1,4 @@
-"""Moments: CPU time an image on one core, mean image and RGB products of 256×256 pictures."""
+"""Moments: CPU time per 256×256 image on one core, sums of pixels and of RGB products."""
 
 from collections.abc import Callable
 from functools import partial
@@ -7,27 +7,27 @@ from pathlib import Path
 import numpy as np
 
 from alexnet.moments.sums import sum_images
-from benchmarks.clock import interleaved
-from benchmarks.photos import spread
-from benchmarks.table import Goal, Row, alone, cost_rows
+from benchmarks.clock import measure_interleaved
+from benchmarks.photos import pick_evenly
+from benchmarks.table import Goal, Row, cost_rows, main
 from benchmarks.ways import Pixels, ours
 
 PICTURES = 256
-CACHED = 4  # pictures that stay in the processor's cache
-TIMES = 5  # measured this often in each round: it is short
-OURS, COPIED, NAIVE = "ours, exact", "memcpy of the same bytes", "plain numpy, float64"
+CACHED = 4  # pictures that fit into the processor's cache
+REPEATS = 5  # per round, because one measurement is short
+OURS, COPY, NAIVE = "ours, exact", "memcpy of the same bytes", "plain numpy, float64"
 
 
-def copied(pictures: list[Pixels]) -> Pixels:
-    """Every byte moved once."""
-    into = np.empty_like(pictures[0])
+def copy(pictures: list[Pixels]) -> Pixels:
+    """Copy every byte once."""
+    destination = np.empty_like(pictures[0])
     for picture in pictures:
-        np.copyto(into, picture)
-    return into
+        np.copyto(destination, picture)
+    return destination
 
 
 def naive(pictures: list[Pixels]) -> tuple[object, object]:
-    """As one writes it down: sums of float64 pixels and of their products."""
+    """Return the sums of float64 pixels and of their products, written directly."""
     total, products = np.zeros(pictures[0].shape), np.zeros((3, 3))
     for picture in pictures:
         x = picture.astype(np.float64)
@@ -38,7 +38,7 @@ def naive(pictures: list[Pixels]) -> tuple[object, object]:
 
 
 def tutorial(pictures: list[Pixels]) -> tuple[object, object]:
-    """The same in float32, pixels divided by 255."""
+    """Return the same in float32, with pixels divided by 255."""
     total, products = np.zeros(pictures[0].shape, np.float32), np.zeros((3, 3), np.float32)
     for picture in pictures:
         x = picture.astype(np.float32) / np.float32(255)
@@ -50,31 +50,31 @@ def tutorial(pictures: list[Pixels]) -> tuple[object, object]:
 
 WAYS: dict[str, Callable[[list[Pixels]], object]] = {
     OURS: partial(sum_images, use_torch=True),
-    COPIED: copied,
+    COPY: copy,
     NAIVE: naive,
     "plain numpy, float32 of 0–1 (not exact)": tutorial,
 }
 
 
 def rows(photos: list[bytes], rounds: int) -> list[Row]:
-    """All ways in turns, over the same pictures: from memory, and from the cache."""
+    """Measure all ways on the same pictures, from memory and from the cache."""
     prepare = ours()
-    pictures = [np.array(prepare(photo)) for photo in spread(photos, PICTURES)]
-    few = (pictures[:CACHED] * PICTURES)[: len(pictures)]
-    goals = {NAIVE: Goal(at_least=2.0)} | ({COPIED: Goal(at_most=12.0)} if has_vnni() else {})
-    found = []
-    for place, some in (("from memory", pictures), ("from the cache", few)):
-        costs = interleaved(WAYS, [some], rounds * TIMES)
-        told = cost_rows(costs, len(some), {"": OURS}, goals)
-        found += [row._replace(what=f"{row.what}, {place}") for row in told]
-    return found
+    pictures = [np.array(prepare(photo)) for photo in pick_evenly(photos, PICTURES)]
+    cached = (pictures[:CACHED] * PICTURES)[: len(pictures)]
+    goals = {NAIVE: Goal(at_least=2.0)} | ({COPY: Goal(at_most=12.0)} if has_vnni() else {})
+    rows = []
+    for place, batch in (("from memory", pictures), ("from the cache", cached)):
+        costs = measure_interleaved(WAYS, [batch], rounds * REPEATS)
+        measured = cost_rows(costs, len(batch), {"": OURS}, goals)
+        rows += [row._replace(name=f"{row.name}, {place}") for row in measured]
+    return rows
 
 
 def has_vnni() -> bool:
-    """Whether the processor multiplies bytes into 32-bit sums."""
+    """Return whether the processor multiplies bytes into 32-bit sums."""
     processor = Path("/proc/cpuinfo")
     return processor.exists() and "vnni" in processor.read_text()
 
 
 if __name__ == "__main__":
-    alone(__doc__ or "", rows)
+    main(__doc__ or "", rows)

@@ -1,4 +1,4 @@
-"""Bicubic resampling in float64: the exact result that every way is compared with."""
+"""Bicubic resampling in float64: the exact result that all ways are compared with."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ Floats = npt.NDArray[np.float64]
 
 
 def cubic(x: Floats) -> Floats:
-    """The cubic kernel with a = −0.5; it reaches 2 to either side."""
+    """Return the cubic kernel with a = −0.5, which is 0 beyond ±2."""
     x = np.abs(x)
     near = (1.5 * x - 2.5) * x * x + 1
     far = ((-0.5 * x + 2.5) * x - 4) * x + 2
@@ -17,10 +17,10 @@ def cubic(x: Floats) -> Floats:
 
 
 def weights(size: int, start: float, length: float, side: int) -> Floats:
-    """(side, size): what each pixel of a line gives to each of `side` over [start, start + length).
+    """Return the weights, (side, size), that resample [start, start + length) to `side` pixels.
 
-    Shrinking widens the kernel by the scale. Pixels beyond the stretch contribute, as they do in
-    Pillow's resize(box=); those beyond the line do not, and the rest is scaled to a sum of 1.
+    Shrinking widens the kernel by the scale. Pixels outside the interval contribute, as in Pillow's
+    resize(box=), pixels outside the line do not; each row is scaled to a sum of 1.
     """
     scale = length / side
     centres = start + (np.arange(side) + 0.5) * scale
@@ -31,9 +31,9 @@ def weights(size: int, start: float, length: float, side: int) -> Floats:
 
 
 def centre_square(picture: npt.NDArray[np.number[Any]], side: int) -> Floats:
-    """The centre square of (height, width, 3), offsets may be half pixels, to side × side.
+    """Resample the centre square of (height, width, 3) to side × side.
 
-    Values are cut to 0 … 255 and not rounded.
+    The square may start at half a pixel. Values are clipped to 0–255 but not rounded.
     """
     height, width, _ = picture.shape
     short = min(height, width)
@@ -44,6 +44,6 @@ def centre_square(picture: npt.NDArray[np.number[Any]], side: int) -> Floats:
 
 
 def psnr(pixels: npt.NDArray[np.number[Any]], exact: Floats) -> float:
-    """Decibels of 255 over the root mean square of the difference."""
+    """Return the PSNR in dB: 255 over the root mean square of the difference."""
     mean_square = float(np.square(pixels - exact).mean())
     return float("inf") if mean_square == 0 else float(10 * np.log10(255**2 / mean_square))

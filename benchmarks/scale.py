@@ -1,7 +1,7 @@
-"""Scale: what ImageNet's counts cost, each part in a fresh process, on files made for it.
+"""Scale: cost at ImageNet's size, each part in a fresh process, on synthetic files.
 
-python -m benchmarks.scale                              all parts, about 9 GB on disk at most
-python -m benchmarks.scale --parts fall2011 --share 1   the whole 14 M rows: 15 GB
+python -m benchmarks.scale                              all parts, up to 9 GB on disk
+python -m benchmarks.scale --parts fall2011 --share 1   all 14 M rows: 15 GB
 """
 
 import argparse
@@ -21,53 +21,53 @@ from benchmarks import CHECKOUT, growth, photos, scale_dvc, scale_epoch, scale_t
 from benchmarks.clock import cpu_seconds
 from benchmarks.table import Row, show
 
-JPEG_BYTES = 110_000  # of an ImageNet photo, at the median
-TINY = 512
-SHARED = 500  # photos, again and again
+JPEG_BYTES = 110_000  # median of ImageNet's photos
+TINY = 512  # bytes of a synthetic image
+PHOTOS = 500  # repeated as often as needed
 IMAGES = (5_000, 20_000)
 TRAIN_2012, FALL_2011 = 1_281_167, 14_197_122
-Told = dict[str, float]
+Numbers = dict[str, float]  # name, with unit → number
 
 
 class Part(NamedTuple):
-    """`make` its files in a folder, from a share of the whole; `measure` in a process of its own.
+    """A measurement: `make` writes a share of its files, `measure` runs in a fresh process.
 
-    What `measure` returns is told beside its time and memory: name, with the unit → number.
+    The numbers that `measure` returns are printed after its time and memory.
     """
 
-    about: str
+    title: str
     make: Callable[[Path, float], object]
-    measure: Callable[[Path], Told]
+    measure: Callable[[Path], Numbers]
 
 
-def index(folder: Path) -> Told:
-    """The stage index, without Hydra: headers read, rows shuffled, held out and saved."""
-    into = folder / "index"
-    into.mkdir()
-    found = read_index(folder / "raw", "auto", 2012, 0.5)
-    save_index(found, into)
-    written = sum(path.stat().st_size for path in into.iterdir())
-    return {"rows": sum(map(len, found.splits.values())), "MB written": written / 1e6}
+def build_index(folder: Path) -> Numbers:
+    """Run the index stage without Hydra: read headers, shuffle, split off val, save."""
+    output = folder / "index"
+    output.mkdir()
+    index = read_index(folder / "raw", "auto", 2012, 0.5)
+    save_index(index, output)
+    written = sum(path.stat().st_size for path in output.iterdir())
+    return {"rows": sum(map(len, index.splits.values())), "MB written": written / 1e6}
 
 
 def ilsvrc2012(folder: Path, share: float) -> None:
-    """All of it, whatever the share: with fewer images it would be refused."""
-    scale_tars.write_ilsvrc2012(raw(folder), JPEG_BYTES)
-    forget(folder)
+    """Write all of ILSVRC-2012 whatever the share: fewer images would be rejected."""
+    scale_tars.write_ilsvrc2012(make_raw_folder(folder), JPEG_BYTES)
+    drop_caches(folder)
 
 
 def fall2011(folder: Path, share: float) -> None:
-    scale_tars.write_fall2011(raw(folder), TINY, share)
-    forget(folder)
+    scale_tars.write_fall2011(make_raw_folder(folder), TINY, share)
+    drop_caches(folder)
 
 
-def raw(folder: Path) -> Path:
+def make_raw_folder(folder: Path) -> Path:
     (folder / "raw").mkdir()
     return folder / "raw"
 
 
-def forget(folder: Path) -> None:
-    """Have the system drop what it holds of the files: they are read from the disk."""
+def drop_caches(folder: Path) -> None:
+    """Drop the files from the page cache, so that they are read from disk."""
     os.sync()
     for path in folder.rglob("*"):
         if path.is_file():
@@ -76,79 +76,81 @@ def forget(folder: Path) -> None:
 
 
 PARTS = {
-    "ilsvrc2012": Part("index of a tar of tars, headers 110 kB apart", ilsvrc2012, index),
-    "fall2011": Part("index of a tar a synset", fall2011, index),
-    "opened": Part("1,301 shards opened", scale_epoch.make_shards, scale_epoch.opened),
+    "ilsvrc2012": Part("index of a tar of tars, headers 110 kB apart", ilsvrc2012, build_index),
+    "fall2011": Part("index of one tar per synset", fall2011, build_index),
+    "opened": Part("opening 1,301 shards", scale_epoch.make_shards, scale_epoch.open_shards),
     "order2012": Part(
-        "an epoch of ILSVRC-2012, to its first batch",
+        "start of an epoch of ILSVRC-2012",
         lambda folder, share: scale_epoch.make_epoch(folder, TRAIN_2012),
-        scale_epoch.begun,
+        scale_epoch.start_epoch,
     ),
     "order2011": Part(
-        "an epoch of Fall 2011, to its first batch",
+        "start of an epoch of Fall 2011",
         lambda folder, share: scale_epoch.make_epoch(folder, round(share * FALL_2011)),
-        scale_epoch.begun,
+        scale_epoch.start_epoch,
     ),
-    "dvc": Part("DVC with 1,301 shards", scale_dvc.make_tiny, scale_dvc.timed),
-    "dvc_bytes": Part("DVC with 20 whole shards", scale_dvc.make_whole, scale_dvc.timed),
+    "dvc": Part("DVC with 1,301 shards", scale_dvc.make_tiny, scale_dvc.time_dvc),
+    "dvc_bytes": Part("DVC with 21 full shards", scale_dvc.make_full, scale_dvc.time_dvc),
 }
 NAMES = (*PARTS, "shards")
 
 
 def row(name: str, share: float, folder: Path) -> Row:
-    """A part, measured in this folder."""
+    """Make and measure a part in this folder."""
     PARTS[name].make(folder, share)
-    measure = ["--measure", str(folder), "--parts", name]
-    command = [sys.executable, "-m", "benchmarks.scale", *measure]
+    command = [sys.executable, "-m", "benchmarks.scale", "--measure", str(folder), "--parts", name]
     run = subprocess.run(command, cwd=CHECKOUT, check=True, stdout=subprocess.PIPE)
-    found: Told = json.loads(run.stdout.splitlines()[-1])
-    return Row(PARTS[name].about, told(found))
+    numbers: Numbers = json.loads(run.stdout.splitlines()[-1])
+    return Row(PARTS[name].title, format_numbers(numbers))
 
 
-def told(found: Told) -> str:
-    """Numbers with their names."""
+def format_numbers(numbers: Numbers) -> str:
+    """Return the numbers with their names, as text."""
     return ", ".join(
         f"{number:,.0f} {name}" if number >= 100 else f"{number:.3g} {name}"
-        for name, number in found.items()
+        for name, number in numbers.items()
     )
 
 
-def measured(name: str, folder: Path) -> Told:
-    """Seconds and peak MB of a part, beside what it tells itself."""
+def measure(name: str, folder: Path) -> Numbers:
+    """Return the seconds and peak MB of a part, and its own numbers."""
     before = growth.peak_memory()
     wall, cpu = time.perf_counter(), cpu_seconds()
-    found = PARTS[name].measure(folder)
+    numbers = PARTS[name].measure(folder)
     wall, cpu = time.perf_counter() - wall, cpu_seconds() - cpu
-    memory = {"MB at most": growth.peak_memory(), "MB before": before}
-    return {"s wall": wall, "s CPU": cpu, **memory, **found}
+    memory = {"MB peak": growth.peak_memory(), "MB before": before}
+    return {"s wall": wall, "s CPU": cpu, **memory, **numbers}
 
 
 def shard_rows() -> list[Row]:
-    """The stage resize on more and more images, in one worker: see growth.py."""
-    some = photos.load(SHARED).files
-    found = [growth.in_a_fresh_process(some, count) for count in IMAGES]
+    """Return the cost of the resize stage, one worker, at two sizes (see growth.py)."""
+    files = photos.load(PHOTOS).files
+    costs = [growth.measure_in_fresh_process(files, count) for count in IMAGES]
     return [
         Row(
             f"resize, {count:,} images",
-            f"{one['wall']:,.0f} s wall, {one['cpu']:,.0f} s CPU, "
-            f"{one['cpu'] / count * 1e6:,.0f} µs an image, {one['memory']:.0f} MB at most",
+            f"{cost['wall']:,.0f} s wall, {cost['cpu']:,.0f} s CPU, "
+            f"{cost['cpu'] / count * 1e6:,.0f} µs per image, peak {cost['memory']:.0f} MB",
         )
-        for count, one in zip(IMAGES, found, strict=True)
+        for count, cost in zip(IMAGES, costs, strict=True)
     ]
 
 
 def main() -> None:
+    """Run the parts named on the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--parts", nargs="+", choices=NAMES, default=NAMES)
-    parser.add_argument("--share", type=float, default=0.5, help="of Fall 2011's synsets, images")
+    parser.add_argument(
+        "--share", type=float, default=0.5, help="share of Fall 2011's synsets (default 0.5)"
+    )
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.measure:
-        print(json.dumps(measured(asked.parts[0], asked.measure)))
+    args = parser.parse_args()
+    if args.measure:
+        print(json.dumps(measure(args.parts[0], args.measure)))
         return
-    for name in asked.parts:
-        with TemporaryDirectory(prefix="alexnet-scale-") as folder:  # shown before it is deleted
-            show(name, shard_rows() if name == "shards" else [row(name, asked.share, Path(folder))])
+    for name in args.parts:
+        with TemporaryDirectory(prefix="alexnet-scale-") as folder:  # printed before it is deleted
+            show(name, shard_rows() if name == "shards" else [row(name, args.share, Path(folder))])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Shards as many as ImageNet's, with as few records as are read; the order of a long epoch."""
+"""As many shards as ImageNet has, with only the records that are read; a long epoch's plan."""
 
 import json
 import os
@@ -17,19 +17,19 @@ from alexnet.resize.shard_writer import RECORDS_A_SHARD, WrittenShard, write_man
 from benchmarks.growth import peak_memory
 
 SHARDS = 1301  # ILSVRC-2012's, train and val
-RECORDS = 2  # of each, when all are opened
+RECORDS = 2  # per shard, if all are opened
 BATCH = 128
-BATCHES = 4  # more than are filled ahead
+BATCHES = 4  # more than are prefetched
 
 
 def make_shards(folder: Path, share: float) -> None:
-    """SHARDS of two records, and one that is full."""
+    """Write SHARDS shards of two records, and a full one."""
     write_split(folder / "many", {n: range(n * RECORDS, (n + 1) * RECORDS) for n in range(SHARDS)})
     write_split(folder / "full", {0: range(RECORDS_A_SHARD)})
 
 
-def opened(folder: Path) -> dict[str, float]:
-    """Each of the shards mapped, by a visit of its first record."""
+def open_shards(folder: Path) -> dict[str, float]:
+    """Open every shard by reading its first record."""
     start = time.perf_counter()
     many = Shards(folder / "many")
     read = time.perf_counter()
@@ -41,15 +41,15 @@ def opened(folder: Path) -> dict[str, float]:
     bytes_full = (folder / "full/manifest.json").stat().st_size
     return {
         "ms to read the manifest": 1e3 * (read - start),
-        "s to open and visit all": visited - read,
+        "s to open all shards": visited - read,
         "ms to open a full shard": 1e3 * full,
         "open files": len(os.listdir("/proc/self/fd")),  # noqa: PTH208
-        "kB of manifest, were all full": SHARDS * bytes_full / 1e3,
+        "kB of manifest if all were full": SHARDS * bytes_full / 1e3,
     }
 
 
 def make_epoch(folder: Path, images: int) -> None:
-    """A split of so many images, of which only those of the first batches exist."""
+    """Write a split of `images` images of which only the first batches exist."""
     order = plan_epoch(0, 0, images, AugmentSettings()).order[: BATCHES * BATCH].numpy()
     wanted: dict[int, list[int]] = {n: [] for n in range(-(-images // RECORDS_A_SHARD))}
     for record in sorted(order.tolist()):
@@ -58,8 +58,8 @@ def make_epoch(folder: Path, images: int) -> None:
     (folder / "images").write_text(json.dumps(images))
 
 
-def begun(folder: Path) -> dict[str, float]:
-    """What an epoch does before its first step."""
+def start_epoch(folder: Path) -> dict[str, float]:
+    """Measure what an epoch does before its first step."""
     images = json.loads((folder / "images").read_text())
     marks = [time.perf_counter()]
     shards = Shards(folder / "train")
@@ -76,9 +76,9 @@ def begun(folder: Path) -> dict[str, float]:
     return {
         "images": images,
         "s to open": opening,
-        "s for the order and all choices": order,
+        "s to plan the epoch": order,
         "s to the first batch": first,
-        "MB with the choices": peak,
+        "MB with the plan": peak,
     }
 
 

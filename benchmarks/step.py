@@ -1,4 +1,4 @@
-"""One training step of the full net: ours beside plain PyTorch and torchvision, on one core."""
+"""One training step of the full net on one core: ours, plain PyTorch and torchvision."""
 
 import argparse
 import time
@@ -17,8 +17,8 @@ from alexnet.model.net_config import NetConfig
 from alexnet.runtime.processes import keep_freed_memory
 from alexnet.train.dropout import draw_dropout_masks
 from alexnet.train.optimizer import update
-from benchmarks.clock import Costs, cpu_seconds, interleaved
-from benchmarks.table import Goal, Row, absent_rows, installed, ratio_row, show
+from benchmarks.clock import Costs, cpu_seconds, measure_interleaved
+from benchmarks.table import Goal, Row, make_installed, missing_rows, ratio_row, show
 
 BATCH, CLASSES = 64, 1000
 LR, MOMENTUM, WEIGHT_DECAY = 0.01, 0.9, 0.0005
@@ -29,7 +29,7 @@ Step = Callable[[Batch], Tensor]
 
 
 class Plain(nn.Module):
-    """The same net as one writes it down with torch.nn; `dropout` in the inverted form."""
+    """The same net written directly with torch.nn, with inverted dropout."""
 
     def __init__(self, dropout: float = 0.5) -> None:
         super().__init__()
@@ -43,10 +43,10 @@ class Plain(nn.Module):
         self.drop = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, 3, 224, 224) → logits (N, 1000)."""
+        """Return logits (N, 1000) of images (N, 3, 224, 224)."""
         x = F.relu(self.conv1(F.pad(x, (0, 3, 0, 3))))
-        x = F.max_pool2d(by_tower(x), 3, 2)
-        x = F.max_pool2d(by_tower(F.relu(self.conv2(x))), 3, 2)
+        x = F.max_pool2d(lrn_per_tower(x), 3, 2)
+        x = F.max_pool2d(lrn_per_tower(F.relu(self.conv2(x))), 3, 2)
         x = F.relu(self.conv4(F.relu(self.conv3(x))))
         x = F.max_pool2d(F.relu(self.conv5(x)), 3, 2).flatten(1)
         x = self.drop(F.relu(self.fc7(self.drop(F.relu(self.fc6(x))))))
@@ -54,8 +54,8 @@ class Plain(nn.Module):
         return logits
 
 
-def by_tower(x: Tensor) -> Tensor:
-    """torch's LRN with the paper's constants (torch divides alpha by n), each tower by itself."""
+def lrn_per_tower(x: Tensor) -> Tensor:
+    """Return torch's LRN of each tower with the paper's constants; torch divides α by n."""
     towers = x.reshape(-1, x.shape[1] // 2, *x.shape[2:])
     return F.local_response_norm(towers, 5, alpha=5e-4, beta=0.75, k=2.0).view_as(x)
 
@@ -63,7 +63,7 @@ def by_tower(x: Tensor) -> Tensor:
 def ours(
     device: torch.device, dtype: torch.dtype, width_divisor: int = 1, classes: int = CLASSES
 ) -> Step:
-    """As alexnet.train.loop computes it."""
+    """Return a step as alexnet.train.loop computes it."""
     net = AlexNet(NetConfig(classes, width_divisor))
     net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     weights: list[Tensor] = list(net.parameters())
@@ -72,7 +72,7 @@ def ours(
 
 
 def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[object]:
-    """To bfloat16, or to nothing."""
+    """Return autocast to bfloat16, disabled for float32."""
     return torch.autocast(device.type, torch.bfloat16, enabled=dtype == torch.bfloat16)
 
 
@@ -96,7 +96,7 @@ def _our_step(
 
 
 def theirs(net: nn.Module, device: torch.device, dtype: torch.dtype) -> Step:
-    """As a tutorial trains a net."""
+    """Return a step as in a typical tutorial."""
     net = net.to(device).train()
     sgd = torch.optim.SGD(net.parameters(), LR, MOMENTUM, weight_decay=WEIGHT_DECAY)
     return partial(_their_step, net, sgd, device, dtype)
@@ -121,7 +121,7 @@ def _torchvision(device: torch.device, dtype: torch.dtype) -> Step:
 
 
 def makers(device: torch.device) -> dict[str, Callable[[], Step]]:
-    """What makes each way; in bfloat16 where the device multiplies it fast."""
+    """Return a function per way that builds its step."""
     full, half = torch.float32, torch.bfloat16
     return {
         "ours, float32": partial(ours, device, full),
@@ -135,56 +135,58 @@ def makers(device: torch.device) -> dict[str, Callable[[], Step]]:
 
 
 def rows(photos: list[bytes], rounds: int, device: str = "cpu", size: int = BATCH) -> list[Row]:
-    """Steps on the same batch in turns. The photos are not used: pixels are drawn."""
+    """Measure steps on one random batch, interleaved. `photos` is not used."""
     at = pick_device(device)
-    keep_freed_memory()  # for all alike
-    ways, absent = installed(makers(at))
+    keep_freed_memory()  # for all ways
+    ways, missing = make_installed(makers(at))
     images = 60 * torch.randn(size, 3, 224, 224, device=at)
     labels = torch.randint(CLASSES, (size,), device=at)
-    costs = interleaved(ways, [(images, labels)], rounds, clock_of(at))
-    return [*(_row(name, costs, size) for name in costs), *absent_rows(absent)]
+    costs = measure_interleaved(ways, [(images, labels)], rounds, clock_for(at))
+    return [*(_row(name, costs, size) for name in costs), *missing_rows(missing)]
 
 
 def _row(name: str, costs: Costs, size: int) -> Row:
     milliseconds = 1e3 * float(np.median(costs[name])) / size
-    told = f"{milliseconds:,.2f} ms an image, {1e3 / milliseconds:,.0f} images/s"
+    cost = f"{milliseconds:,.2f} ms per image, {1e3 / milliseconds:,.0f} images/s"
     if name == PLAIN:
-        return Row(name, told)
-    return ratio_row(name, told, costs[PLAIN] / costs[name], GOALS.get(name, Goal()))
+        return Row(name, cost)
+    return ratio_row(name, cost, costs[PLAIN] / costs[name], GOALS.get(name, Goal()))
 
 
-def clock_of(device: torch.device) -> Callable[[], float]:
-    """CPU time, or the time at which the GPU has done all that it was given."""
-    return cpu_seconds if device.type == "cpu" else partial(_when_done, device)
+def clock_for(device: torch.device) -> Callable[[], float]:
+    """Return a clock: CPU time, or on a GPU wall time after all work is done."""
+    return cpu_seconds if device.type == "cpu" else partial(_synchronized_time, device)
 
 
-def _when_done(device: torch.device) -> float:
+def _synchronized_time(device: torch.device) -> float:
     torch.cuda.synchronize(device)
     return time.perf_counter()
 
 
-def arguments(about: str, batch: int) -> argparse.Namespace:
-    """`device`, `rounds` and `batch` as asked for on the command line."""
+def parse_arguments(about: str, batch: int) -> argparse.Namespace:
+    """Return the command line's `device`, `rounds` and `batch`."""
     parser = argparse.ArgumentParser(description=about)
-    parser.add_argument("--device", default="cpu", help="cpu, cuda or auto")
-    parser.add_argument("--rounds", type=int, default=5, help="times that all is measured")
-    parser.add_argument("--batch", type=int, default=batch, help="images")
-    parser.add_argument("--quick", action="store_true", help="as --rounds 3 --batch 16")
-    asked = parser.parse_args()
-    if asked.quick:
-        asked.rounds, asked.batch = 3, 16
-    return asked
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or auto (default cpu)")
+    parser.add_argument("--rounds", type=int, default=5, help="number of rounds (default 5)")
+    parser.add_argument(
+        "--batch", type=int, default=batch, help=f"images per step (default {batch})"
+    )
+    parser.add_argument("--quick", action="store_true", help="same as --rounds 3 --batch 16")
+    args = parser.parse_args()
+    if args.quick:
+        args.rounds, args.batch = 3, 16
+    return args
 
 
-def alone(
-    about: str, batch: int, measured: Callable[[list[bytes], int, str, int], Iterable[Row]]
+def main(
+    about: str, batch: int, measure: Callable[[list[bytes], int, str, int], Iterable[Row]]
 ) -> None:
-    """What each script on the net does when it is run by itself."""
-    asked = arguments(about, batch)
-    told = f"{asked.batch} images, {asked.rounds} rounds, {torch.get_num_threads()} threads"
-    found = measured([], asked.rounds, asked.device, asked.batch)
-    show(f"{about.splitlines()[0]}\n{asked.device}, {told}, torch {torch.__version__}", found)
+    """Run one benchmark of the net from the command line."""
+    args = parse_arguments(about, batch)
+    settings = f"{args.batch} images, {args.rounds} rounds, {torch.get_num_threads()} threads"
+    table = measure([], args.rounds, args.device, args.batch)
+    show(f"{about.splitlines()[0]}\n{args.device}, {settings}, torch {torch.__version__}", table)
 
 
 if __name__ == "__main__":
-    alone(f"{__doc__} Ratio: {PLAIN} ÷ this.", BATCH, rows)
+    main(f"{__doc__} Ratio: {PLAIN} ÷ this.", BATCH, rows)

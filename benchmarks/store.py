@@ -1,6 +1,5 @@
-"""Store, end to end: CPU time an image on one core, JPEG bytes → 256×256 → a closed file."""
+"""Store, end to end: CPU time per image on one core, JPEG bytes → 256×256 → a closed file."""
 
-import io
 import multiprocessing
 import shutil
 from collections.abc import Callable
@@ -9,22 +8,21 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import lmdb
-from PIL import Image
 
 from alexnet.dataset.shards import SIDE
 from alexnet.resize.shard_writer import write_shard
 from benchmarks import ways
-from benchmarks.clock import interleaved
-from benchmarks.table import Goal, Row, absent_rows, alone, cost_rows, installed
-from benchmarks.ways import Way
+from benchmarks.clock import measure_interleaved
+from benchmarks.table import Goal, Row, cost_rows, main, make_installed, missing_rows
+from benchmarks.ways import Way, encode_jpeg
 
-BATCH = 250  # photos a file
+BATCH = 250  # photos per file
 RAW, JPEG = "ours, raw", "ours, JPEG of quality 95"
 Writer = Callable[[list[bytes], Path], object]
 
 
 def ours_raw() -> Writer:
-    """A shard as the resize stage writes it, with checksums and its SHA-256."""
+    """A shard as the resize stage writes it, with checksums and SHA-256."""
     return _ours("raw")
 
 
@@ -49,12 +47,12 @@ def pillow_lmdb() -> Writer:
 
 
 def torchvision_lmdb() -> Writer:
-    """The same from torchvision's tensors."""
+    """Raw pixels in one transaction, from torchvision's tensors."""
     return _lmdb(ways.torchvision_tensor())
 
 
 def caffe_lmdb() -> Writer:
-    """The same as Caffe's convert_imageset."""
+    """Raw pixels in one transaction, as Caffe's convert_imageset."""
     return _lmdb(ways.caffe())
 
 
@@ -69,7 +67,7 @@ def _lmdb(way: Way) -> Writer:
 
 
 def ffcv() -> Writer:
-    """FFCV's writer with one worker, of raw pixels that Pillow resizes."""
+    """FFCV's writer with one worker; raw pixels, resized by Pillow."""
     from ffcv.fields import IntField, RGBImageField
     from ffcv.writer import DatasetWriter
 
@@ -89,13 +87,13 @@ def ffcv() -> Writer:
         fields = {"image": RGBImageField(write_mode="raw"), "label": IntField()}
         writer = DatasetWriter(str(folder / "beton"), fields, num_workers=1)
         writer.from_indexed_dataset(Dataset(photos))
-        multiprocessing.active_children()  # waits for the worker, whose time then counts
+        multiprocessing.active_children()  # joins the worker, so that its time counts
 
     return write
 
 
 def img2dataset() -> Writer:
-    """img2dataset's resizer and its writer of tars."""
+    """img2dataset's resizer and tar writer."""
     import pyarrow
     from img2dataset.writer import WebDatasetSampleWriter
 
@@ -113,7 +111,7 @@ def img2dataset() -> Writer:
 
 
 def webdataset() -> Writer:
-    """webdataset's tar, of JPEGs of quality 95 that Pillow resizes and encodes."""
+    """webdataset's tar of JPEGs of quality 95, resized and encoded by Pillow."""
     from webdataset import TarWriter
 
     way = ways.pillow()
@@ -121,13 +119,13 @@ def webdataset() -> Writer:
     def write(photos: list[bytes], folder: Path) -> None:
         with TarWriter(str(folder / "00000.tar")) as tar:
             for n, photo in enumerate(photos):
-                tar.write({"__key__": f"{n:08d}", "jpg": encoded(way(photo)), "cls": 0})
+                tar.write({"__key__": f"{n:08d}", "jpg": encode_jpeg(way(photo)), "cls": 0})
 
     return write
 
 
 def mosaicml() -> Writer:
-    """MosaicML streaming's MDS, of raw pixels that Pillow resizes."""
+    """MosaicML streaming's MDS; raw pixels, resized by Pillow."""
     from streaming import MDSWriter
 
     way = ways.pillow()
@@ -141,25 +139,18 @@ def mosaicml() -> Writer:
     return write
 
 
-def encoded(pixels: ways.Pixels) -> bytes:
-    """JPEG of quality 95, Pillow's defaults otherwise."""
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "JPEG", quality=95)
-    return file.getvalue()
-
-
 MAKERS: dict[str, Callable[[], Writer]] = {
     RAW: ours_raw,
     JPEG: ours_jpeg,
     "Pillow → LMDB, raw": pillow_lmdb,
     "torchvision tensors → LMDB, raw": torchvision_lmdb,
-    "Caffe's way → LMDB, raw": caffe_lmdb,
+    "as Caffe → LMDB, raw": caffe_lmdb,
     "Pillow → FFCV's writer, raw": ffcv,
     "Pillow → MosaicML MDS, raw": mosaicml,
     "Pillow → webdataset, JPEG": webdataset,
     "img2dataset, JPEG": img2dataset,
 }
-OURS = {"": RAW, JPEG: RAW, "Pillow → webdataset, JPEG": JPEG, "img2dataset, JPEG": JPEG}
+COMPARED_WITH = {"": RAW, JPEG: RAW, "Pillow → webdataset, JPEG": JPEG, "img2dataset, JPEG": JPEG}
 GOALS = {
     "Pillow → LMDB, raw": Goal(at_least=1.4),
     "Pillow → FFCV's writer, raw": Goal(at_least=1.4),
@@ -168,32 +159,34 @@ GOALS = {
 
 
 def rows(photos: list[bytes], rounds: int) -> list[Row]:
-    """All writers in turns, batch by batch; each file is deleted, uncounted, when it is closed.
+    """Measure all writers, interleaved after each batch; deleting the files is not counted.
 
-    What a file costs whatever it holds, as FFCV's new process does, is measured with one photo and
-    taken off: it is nothing in a file of a million.
+    The fixed cost of a file, such as FFCV's new process, is measured with one photo and subtracted:
+    in a file of a million photos it would not matter.
     """
-    writers, absent = installed(MAKERS)
+    writers, missing = make_installed(MAKERS)
     batches = [photos[n : n + BATCH] for n in range(0, len(photos), BATCH)]
     with TemporaryDirectory() as temporary:
         folder = Path(temporary) / "store"
         folder.mkdir()
-        into = {name: _into(write, folder) for name, write in writers.items()}
-        empty = partial(_empty, folder)
-        whole = interleaved(into, batches, rounds, after=empty)
-        single = interleaved(into, [batch[:1] for batch in batches], rounds, after=empty)
+        bound = {name: _bind(write, folder) for name, write in writers.items()}
+        clear = partial(_clear, folder)
+        whole = measure_interleaved(bound, batches, rounds, after=clear)
+        single = measure_interleaved(bound, [batch[:1] for batch in batches], rounds, after=clear)
     costs = {name: whole[name] - single[name] for name in writers}
-    return cost_rows(costs, len(photos) - len(batches), OURS, GOALS) + absent_rows(absent)
+    return cost_rows(costs, len(photos) - len(batches), COMPARED_WITH, GOALS) + missing_rows(
+        missing
+    )
 
 
-def _into(write: Writer, folder: Path) -> Callable[[list[bytes]], object]:
+def _bind(write: Writer, folder: Path) -> Callable[[list[bytes]], object]:
     return lambda photos: write(photos, folder)
 
 
-def _empty(folder: Path) -> None:
+def _clear(folder: Path) -> None:
     shutil.rmtree(folder)
     folder.mkdir()
 
 
 if __name__ == "__main__":
-    alone(__doc__ or "", rows)
+    main(__doc__ or "", rows)

@@ -1,4 +1,4 @@
-"""Ways from the bytes of a photo to 256×256×3 uint8 RGB. Each maker imports what its way needs."""
+"""Ways from a photo's bytes to 256×256×3 uint8 RGB; each function imports what its way needs."""
 
 import io
 from collections.abc import Callable
@@ -18,22 +18,22 @@ BICUBIC = Image.Resampling.BICUBIC
 
 
 def ours() -> Way:
-    """The way of the resize stage."""
+    """As in the resize stage."""
     return lambda data: resize_and_crop(decode_image(data, apply_exif=False)[0], SIDE, "bicubic")
 
 
-def bare_decode() -> Way:
-    """Decoding alone, by libjpeg-turbo: no way to a smaller picture of this quality is cheaper."""
+def decode_only() -> Way:
+    """Decoding by libjpeg-turbo, without resizing: a lower bound for all ways."""
     import simplejpeg
 
     return lambda data: simplejpeg.decode_jpeg(data, "RGB")
 
 
 def pillow() -> Way:
-    """The whole picture made smaller, then cropped."""
+    """Resizes the whole picture, then crops."""
 
     def way(data: bytes) -> Pixels:
-        picture = opened(data)
+        picture = open_rgb(data)
         scale = SIDE / min(picture.size)
         size = round(picture.width * scale), round(picture.height * scale)
         left, top = (size[0] - SIDE) // 2, (size[1] - SIDE) // 2
@@ -44,28 +44,28 @@ def pillow() -> Way:
 
 
 def pillow_box() -> Way:
-    """Only the centre resampled."""
-    return lambda data: np.asarray(centred(opened(data)))
+    """Resizes only the centre square."""
+    return lambda data: np.asarray(resize_centre(open_rgb(data)))
 
 
 def pillow_draft() -> Way:
-    """The same, from a decoder that already halves the picture where it can."""
+    """Resizes only the centre; the decoder scales down by powers of two if possible."""
 
     def way(data: bytes) -> Pixels:
         picture = Image.open(io.BytesIO(data))
         picture.draft("RGB", (SIDE, SIDE))
-        return np.asarray(centred(picture.convert("RGB")))
+        return np.asarray(resize_centre(picture.convert("RGB")))
 
     return way
 
 
 def torchvision_pil() -> Way:
-    """The transforms of PyTorch's ImageNet example, bilinear as they are by default."""
+    """The transforms of PyTorch's ImageNet example, with their default, bilinear."""
     return _torchvision_pil("bilinear")
 
 
 def torchvision_pil_bicubic() -> Way:
-    """The same transforms, bicubic as ours."""
+    """The transforms of PyTorch's ImageNet example, bicubic as ours."""
     return _torchvision_pil("bicubic")
 
 
@@ -74,11 +74,11 @@ def _torchvision_pil(interpolation: str) -> Way:
 
     kernel = transforms.InterpolationMode(interpolation)
     steps = transforms.Compose([transforms.Resize(SIDE, kernel), transforms.CenterCrop(SIDE)])
-    return lambda data: np.asarray(steps(opened(data)))
+    return lambda data: np.asarray(steps(open_rgb(data)))
 
 
 def torchvision_tensor() -> Way:
-    """Decoded to a tensor and resampled there, bicubic and antialiased."""
+    """Decodes to a tensor and resizes it, bicubic and antialiased."""
     import torch
     from torchvision.io import ImageReadMode, decode_jpeg
     from torchvision.transforms import InterpolationMode
@@ -90,14 +90,16 @@ def torchvision_tensor() -> Way:
         file = torch.frombuffer(bytearray(data), dtype=torch.uint8)
         tensor = decode_jpeg(file, ImageReadMode.RGB)
         small = functional.resize(tensor, [SIDE], InterpolationMode.BICUBIC, antialias=True)
-        kept: Pixels = functional.center_crop(small, [SIDE]).permute(1, 2, 0).contiguous().numpy()
-        return kept
+        square_pixels: Pixels = (
+            functional.center_crop(small, [SIDE]).permute(1, 2, 0).contiguous().numpy()
+        )
+        return square_pixels
 
     return way
 
 
 def opencv_area() -> Way:
-    """Area averages, the antialiased kernel that OpenCV has."""
+    """Area averages, OpenCV's antialiased kernel."""
     return _opencv("INTER_AREA")
 
 
@@ -117,15 +119,15 @@ def _opencv(kernel: str) -> Way:
         height, width, _ = picture.shape
         short = min(height, width)
         top, left = (height - short) // 2, (width - short) // 2
-        kept = picture[top : top + short, left : left + short]
-        small = cv2.resize(kept, (SIDE, SIDE), interpolation=getattr(cv2, kernel))
+        centre = picture[top : top + short, left : left + short]
+        small = cv2.resize(centre, (SIDE, SIDE), interpolation=getattr(cv2, kernel))
         return np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2RGB), np.uint8)
 
     return way
 
 
 def caffe() -> Way:
-    """Caffe's convert_imageset: both sides to 256, whatever the aspect."""
+    """Caffe's convert_imageset: both sides to 256, without keeping the aspect ratio."""
     import cv2
 
     cv2.setNumThreads(1)
@@ -139,7 +141,7 @@ def caffe() -> Way:
 
 
 def img2dataset() -> Way:
-    """img2dataset's resizer, which ends in JPEG bytes of quality 95."""
+    """img2dataset's resizer, which returns JPEG bytes of quality 95."""
     from img2dataset.resizer import Resizer
 
     resizer = Resizer(SIDE, "center_crop", resize_only_if_bigger=False)
@@ -153,21 +155,28 @@ def img2dataset() -> Way:
     return way
 
 
-def opened(data: bytes) -> Image.Image:
-    """A photo as every tutorial opens it."""
+def open_rgb(data: bytes) -> Image.Image:
+    """Return a photo as RGB, opened as in every tutorial."""
     return Image.open(io.BytesIO(data)).convert("RGB")
 
 
-def centred(picture: Image.Image) -> Image.Image:
-    """The centre square, with sides that may fall between pixels, to 256×256."""
+def resize_centre(picture: Image.Image) -> Image.Image:
+    """Resize the centre square, whose edges may fall between pixels, to 256×256."""
     short = min(picture.size)
     left, top = (picture.width - short) / 2, (picture.height - short) / 2
     return picture.resize((SIDE, SIDE), BICUBIC, box=(left, top, left + short, top + short))
 
 
+def encode_jpeg(pixels: Pixels) -> bytes:
+    """Return a JPEG of quality 95 with Pillow's defaults."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=95)
+    return file.getvalue()
+
+
 MAKERS: dict[str, Callable[[], Way]] = {
     "ours": ours,
-    "decoding alone": bare_decode,
+    "decoding only": decode_only,
     "Pillow, whole picture bicubic, then crop": pillow,
     "Pillow, resize(box=)": pillow_box,
     "Pillow, draft and resize(box=)": pillow_draft,
@@ -176,6 +185,6 @@ MAKERS: dict[str, Callable[[], Way]] = {
     "torchvision on tensors, bicubic": torchvision_tensor,
     "OpenCV, area": opencv_area,
     "OpenCV, linear (its default)": opencv_linear,
-    "Caffe's way: linear, aspect lost": caffe,
+    "as Caffe: linear, aspect not kept": caffe,
     "img2dataset's resizer, area, to JPEG": img2dataset,
 }

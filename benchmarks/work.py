@@ -1,4 +1,4 @@
-"""Photos as the resize stage meets them: a folder of files, its index, the jobs."""
+"""Input for the resize stage: a folder of photos, its index, and the jobs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,10 +13,10 @@ SPLIT = "train"
 
 
 def write_raw(photos: Sequence[bytes], folder: Path, count: int) -> Rows:
-    """Write the photos, and an index of `count` images: the photos again and again. Its rows."""
+    """Write the photos and an index of `count` images that repeats them; return its rows."""
     raw, index = folder / "raw", folder / "index"
-    for made in (raw, index):
-        made.mkdir(parents=True)
+    for path in (raw, index):
+        path.mkdir(parents=True)
     for n, photo in enumerate(photos):
         (raw / f"{n}.jpeg").write_bytes(photo)
     lines = (

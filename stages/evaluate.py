@@ -21,7 +21,7 @@ from alexnet.launch.torchrun import LaunchSettings, launch
 from alexnet.model.precision import pick_autocast
 from alexnet.model.towers import RankLayout
 from alexnet.model.weights import load_model
-from alexnet.runtime.files import replaced
+from alexnet.runtime.files import replace_folder
 
 MAIN = Path("data")  # only this run writes metrics.json
 
@@ -43,7 +43,7 @@ def work(data: Path, into: Path, layout: RankLayout, device: torch.device) -> No
     if not layout.is_main:
         return
     result = Result(count_errors(predictions), len(shards), run_of(description, split))
-    with replaced(into / "evaluate") as folder:
+    with replace_folder(into / "evaluate") as folder:
         write_outputs(folder, predictions, index.splits[split], index.synsets)
         write_result(folder / "result.json", result)
     if into == MAIN:

@@ -12,7 +12,7 @@ from alexnet.config.schema import Config
 from alexnet.config.stage import stage
 from alexnet.dataset.index import save_index
 from alexnet.index import layouts
-from alexnet.runtime.files import replaced
+from alexnet.runtime.files import replace_folder
 
 
 @stage
@@ -23,7 +23,7 @@ def main(config: Config) -> None:
     layout = layouts.find_layout(root) if dataset.layout == "auto" else str(dataset.layout)
     print(f"index: {layouts.LAYOUTS[layout].description} in {root}", flush=True)
     index = layouts.read_index(root, layout, dataset.seed, dataset.held_out)
-    with replaced(Path(config.into, "index")) as folder:
+    with replace_folder(Path(config.into, "index")) as folder:
         save_index(index, folder)
     images = ", ".join(f"{len(rows):,} {split}" for split, rows in index.splits.items())
     order = layouts.describe_label_order(index)

@@ -14,7 +14,7 @@ from alexnet.dataset.moments import save_moments
 from alexnet.dataset.shards import Shards
 from alexnet.moments.pca import compute_colour_moments, compute_mean_image
 from alexnet.moments.sums import ZERO, sum_shard
-from alexnet.runtime.files import replaced
+from alexnet.runtime.files import replace_folder
 from alexnet.runtime.progress import progress
 
 
@@ -27,7 +27,7 @@ def main(config: Config) -> None:
         for sums in pool.map(partial(sum_shard, train.folder), count):
             total = total + sums
             advance(sums.count)
-    with replaced(Path(config.into, "moments")) as folder:
+    with replace_folder(Path(config.into, "moments")) as folder:
         colour = compute_colour_moments(total)
         save_moments(folder, compute_mean_image(total), colour)
     means = " / ".join(f"{mean:.1f}" for mean in colour["channel_means"])

@@ -9,13 +9,13 @@ from alexnet.config.schema import Config
 from alexnet.config.stage import stage
 from alexnet.report.collect import collect_report
 from alexnet.report.page import write_report
-from alexnet.runtime.files import replaced
+from alexnet.runtime.files import replace_folder
 
 
 @stage
 def main(config: Config) -> None:
     report = collect_report(Path())
-    with replaced(Path(config.into, "report")) as folder:
+    with replace_folder(Path(config.into, "report")) as folder:
         write_report(folder, report)
     print(f"report: open {Path(config.into, 'report/index.html')} in a browser")
 

@@ -15,9 +15,9 @@ from alexnet.config.stage import stage
 from alexnet.dataset.index import load_index
 from alexnet.resize.jobs import ResizeOptions, Source, join_shards, plan_jobs, run_jobs
 from alexnet.resize.shard_writer import summary
-from alexnet.runtime.files import take_place
+from alexnet.runtime.files import move_into_place
 from alexnet.runtime.progress import progress
-from alexnet.runtime.scratch import fingerprint, scratch, sources
+from alexnet.runtime.scratch import fingerprint, scratch_folder, sources
 
 
 @stage
@@ -30,7 +30,7 @@ def main(config: Config) -> None:
     reader.check_unchanged(root, index.archives)
     inputs = sorted(folder.iterdir())
     options = ResizeOptions(dataset.resample, dataset.pixels, dataset.apply_exif, dataset.on_error)
-    with scratch("resize", fingerprint(asdict(dataset), *inputs, *sources())) as work:
+    with scratch_folder("resize", fingerprint(asdict(dataset), *inputs, *sources())) as work:
         for split, rows in index.splits.items():
             jobs = plan_jobs(work, rows, Source(folder, root, split), options)
             with (
@@ -40,7 +40,7 @@ def main(config: Config) -> None:
                 run_jobs(pool, jobs, advance)
             manifest = join_shards(jobs[0].path.parent, rows, jobs)
             print(f"resize: {split}: {summary(manifest)}")
-        take_place(work / "shards", Path(config.into, "shards"))
+        move_into_place(work / "shards", Path(config.into, "shards"))
 
 
 if __name__ == "__main__":

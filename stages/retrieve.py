@@ -14,7 +14,7 @@ from alexnet.launch.gpus import leased_device
 from alexnet.model.precision import pick_autocast
 from alexnet.model.weights import load_model
 from alexnet.retrieve import binary_codes, neighbours
-from alexnet.runtime.files import replaced
+from alexnet.runtime.files import replace_folder
 from alexnet.runtime.processes import prepare_process
 
 
@@ -41,7 +41,7 @@ def retrieve(data: Path, into: Path, device: torch.device) -> None:
     recalls = list(
         binary_codes.compute_recalls(rows.to(device), code_queries.to(device), description.seed)
     )
-    with replaced(into / "retrieve") as folder:
+    with replace_folder(into / "retrieve") as folder:
         neighbours.write_neighbours(folder / "neighbours.csv", queries, nearest)
         binary_codes.write_recalls(folder / "codes.csv", recalls)
     binary_codes.print_recalls(recalls, len(rows))

@@ -21,7 +21,7 @@ from alexnet.model.description import ModelDescription, describe_input
 from alexnet.model.net_config import NetConfig
 from alexnet.model.towers import RankLayout, gather_rows, local_rows
 from alexnet.model.weights import init_from, save_model
-from alexnet.runtime.files import replaced
+from alexnet.runtime.files import replace_folder
 from alexnet.runtime.scratch import fingerprint, sources
 from alexnet.runtime.threads import usable_threads
 from alexnet.train.history import write_csv
@@ -75,7 +75,7 @@ def work(config: Config, layout: RankLayout, device: torch.device) -> float | No
             ),
             synsets=synsets,
         )
-        with replaced(Path(config.into, "train")) as folder:
+        with replace_folder(Path(config.into, "train")) as folder:
             save_model(folder, whole, moments, description)
             write_csv(folder / "history.csv", history)
             examples = augmentation_examples(shards, moments, recipe, config.seed)

@@ -1,4 +1,4 @@
-"""Small splits of shards that tests share, written without any raw data."""
+"""Fixtures shared by all tests, process setup, and markers."""
 
 import os
 import sys
@@ -12,13 +12,13 @@ from alexnet.runtime.processes import keep_freed_memory
 from checkout import Checkout
 from images import Images, random_images, write_split
 
-if "PYTEST_XDIST_WORKER" in os.environ:  # a file of tests on each core: a second thread of each
-    os.environ["OMP_NUM_THREADS"] = "1"  # process they start would wait for the others
-    sys.modules["__main__"].__file__ = __file__  # which it has not; a stage's script has one
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ["OMP_NUM_THREADS"] = "1"  # pytest-xdist already keeps every core busy
+    sys.modules["__main__"].__file__ = __file__  # xdist sets none; the script of a stage has one
 
-keep_freed_memory()  # as every process that trains
+keep_freed_memory()  # as in every process that trains
 
-LONGEST = ["sweeps", "torchrun", "pipeline", "interrupted", "commands", "sharing"]  # begun first
+LONGEST = ["sweeps", "torchrun", "pipeline", "interrupted", "commands", "sharing"]  # run first
 
 MakeSplit = Callable[..., Shards]
 
@@ -30,29 +30,30 @@ def images() -> Images:
 
 @pytest.fixture(scope="session")
 def split(tmp_path_factory: pytest.TempPathFactory, images: Images) -> Shards:
-    """20 images of noise with the labels 0 … 4, in shards of 8."""
+    """Return a split of 20 noise images with labels 0–4, in shards of 8."""
     folder = tmp_path_factory.mktemp("shards") / "train"
     return write_split(folder, images, [n % 5 for n in range(20)])
 
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """All stages run and committed: a copy for each file of tests."""
+    """Return a checkout with all stages run and committed, a copy per test file."""
     folder = tmp_path_factory.getbasetemp()
     shared = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
-    whole = Checkout.reproduced(shared / "reproduced")
-    return whole.copied(tmp_path_factory.mktemp("checkout") / "copy")
+    reproduced = Checkout.reproduced(shared / "reproduced")
+    return reproduced.copied(tmp_path_factory.mktemp("checkout") / "copy")
 
 
 @pytest.fixture(autouse=True)
-def _same_every_time() -> None:
+def _deterministic() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    first = {f"test_{name}.py": place for place, name in enumerate(LONGEST)}
+    """Mark the tests in tests/robustness, and run the longest test files first."""
+    order = {f"test_{name}.py": position for position, name in enumerate(LONGEST)}
     for item in items:
         if item.path.parent.name == "robustness":
             item.add_marker("robustness")
-    items.sort(key=lambda item: first.get(item.path.name, len(first)))
+    items.sort(key=lambda item: order.get(item.path.name, len(order)))

@@ -32,7 +32,7 @@ COMMANDS = {
     "export --pt2 {}/net.pt2": {"PIL", "safetensors", "torch"},
 }
 STAGES = {
-    "index": {"PIL", "hydra"},  # scipy only where a miniature is drawn
+    "index": {"PIL", "hydra"},
     "resize": {"PIL", "hydra", "lmdb"},
     "moments": {"PIL", "hydra"},
     "report": {"PIL", "hydra", "matplotlib", "jinja2", "safetensors"},

@@ -1,4 +1,4 @@
-"""The resize stage as the benchmarks run it: its own jobs, on photos written for it."""
+"""The resize stage as the benchmarks run it: its own jobs on given photos."""
 
 import io
 from concurrent.futures import ThreadPoolExecutor
@@ -22,14 +22,14 @@ def photos() -> list[bytes]:
 
 def test_growth_writes_every_shard(photos: list[bytes], tmp_path: Path) -> None:
     work.write_raw(photos, tmp_path, 5)
-    assert growth.measured(tmp_path, 5)["cpu"] > 0
+    assert growth.measure(tmp_path, 5)["cpu"] > 0
     assert [path.name for path in tmp_path.rglob("*.lmdb")] == ["00000.lmdb"]
 
 
-def test_scaling_makes_a_split_that_can_be_read(photos: list[bytes], tmp_path: Path) -> None:
+def test_scaling_writes_a_readable_split(photos: list[bytes], tmp_path: Path) -> None:
     table = work.write_raw(photos, tmp_path, 20)
     with ThreadPoolExecutor(1) as pool:
-        shards = Shards(scaling.resized(tmp_path / "made", table, pool))
+        shards = Shards(scaling.run_resize(tmp_path / "output", table, pool))
     assert len(shards) == 20
-    assert len(shards.manifest.shards) > 1
-    assert (shards.read(0) == shards.read(3)).all()  # three photos, again and again
+    assert len(shards.manifest["shards"]) > 1
+    assert (shards.read(0) == shards.read(3)).all()  # three photos, repeated

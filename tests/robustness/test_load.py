@@ -27,7 +27,7 @@ from alexnet.model.net_config import NetConfig
 from alexnet.model.weights import load_model, save_model
 from alexnet.moments.sums import sum_images
 from alexnet.runtime.errors import InputError
-from alexnet.runtime.files import replaced
+from alexnet.runtime.files import replace_folder
 from images import random_images, save_moments_of, write_split
 from small_model import moments, small_description
 
@@ -118,7 +118,7 @@ def test_a_reader_gets_one_state_while_a_writer_replaces_it(
 
 
 def write_state(folder: Path, write: Write, seed: int) -> None:
-    with replaced(folder) as new:
+    with replace_folder(folder) as new:
         write(new, seed)
 
 

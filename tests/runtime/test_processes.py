@@ -1,4 +1,4 @@
-"""A run whose first process is killed leaves no worker behind, and no lock held."""
+"""Workers exit when their parent is killed, and release its lock."""
 
 import os
 import signal
@@ -9,24 +9,24 @@ from pathlib import Path
 
 import pytest
 
-from alexnet.runtime.scratch import locked
+from alexnet.runtime.scratch import hold_lock
 
 SCRIPT = """
 import os, sys, time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from alexnet.runtime.scratch import locked
-from alexnet.runtime.processes import follow_parent
+from alexnet.runtime.scratch import hold_lock
+from alexnet.runtime.processes import exit_with_parent
 
 def job(n):
     if not initializer:
-        follow_parent()
-    os.write(1, b"working\\n")  # at once: two lines must not run into each other
+        exit_with_parent()
+    os.write(1, b"working\\n")  # one write call: lines of two workers cannot mix
     time.sleep(600)
 
-initializer = follow_parent if sys.argv[2] == "initializer" else None
+initializer = exit_with_parent if sys.argv[2] == "initializer" else None
 if __name__ == "__main__":
-    with locked(Path(sys.argv[1])), ProcessPoolExecutor(2, initializer=initializer) as pool:
+    with hold_lock(Path(sys.argv[1])), ProcessPoolExecutor(2, initializer=initializer) as pool:
         list(pool.map(job, range(2)))
 """
 
@@ -44,6 +44,6 @@ def test_workers_end_with_a_killed_parent(tmp_path: Path, called_by: str) -> Non
     started = time.monotonic()
     run.send_signal(signal.SIGKILL)
     run.wait()
-    with locked(tmp_path / "lock"):
+    with hold_lock(tmp_path / "lock"):
         assert time.monotonic() - started < 300  # the jobs sleep for 600
     run.stdout.close()

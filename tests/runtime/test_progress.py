@@ -1,10 +1,12 @@
+"""Progress: rate and time left in plain lines, a bar on a terminal."""
+
 import pytest
 
 from alexnet.runtime import progress
 from alexnet.runtime.progress import track
 
 
-def test_items_pass_and_plain_lines_tell_rate_and_time_left(
+def test_track_passes_items_on_and_prints_rate_and_time_left(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = iter(range(0, 10_000, 20))
@@ -16,7 +18,7 @@ def test_items_pass_and_plain_lines_tell_rate_and_time_left(
     assert len(lines) == 4
 
 
-def test_the_rate_shown_is_that_of_the_last_ten_seconds(
+def test_rate_covers_the_time_since_the_last_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = iter([0.0, 0.0, 20.0, 25.0, 40.0, 41.0])
@@ -29,12 +31,12 @@ def test_the_rate_shown_is_that_of_the_last_ten_seconds(
     assert lines[1] == "train: 1,000/2,000, 40 images/s, 25 s left"
 
 
-def test_what_is_done_at_once_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_short_work_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert list(track("abc", 3, "index", "classes")) == ["a", "b", "c"]
     assert capsys.readouterr().out == ""
 
 
-def test_a_bar_on_a_terminal(
+def test_terminal_shows_a_bar(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(progress.sys.stdout, "isatty", lambda: True, raising=False)

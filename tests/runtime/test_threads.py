@@ -1,4 +1,4 @@
-"""How many threads a process uses and why, and that they do not spin while it waits for cores."""
+"""How many threads a process uses and why; they do not spin while it waits for cores."""
 
 import os
 import subprocess
@@ -25,11 +25,11 @@ def write(system: Path, files: dict[str, str]) -> Path:
     return system
 
 
-def test_without_limits_every_core_is_used(tmp_path: Path) -> None:
+def test_all_cores_are_used_without_limits(tmp_path: Path) -> None:
     assert usable_threads({}, tmp_path) == Limit(8, "8 cores")
 
 
-def test_affinity_counts_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_affinity_limits_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     count = "from alexnet.runtime.threads import core_count; print(core_count())"
     first = min(os.sched_getaffinity(0))
@@ -48,12 +48,12 @@ def test_affinity_counts_cores(monkeypatch: pytest.MonkeyPatch) -> None:
         ("damaged", Limit(8, "8 cores")),
     ],
 )
-def test_a_quota_of_version_2_limits_threads(tmp_path: Path, quota: str, expected: Limit) -> None:
+def test_cgroup_v2_quota_limits_threads(tmp_path: Path, quota: str, expected: Limit) -> None:
     files = {"proc/self/cgroup": "0::/box/job\n", "sys/fs/cgroup/box/job/cpu.max": f"{quota}\n"}
     assert usable_threads({}, write(tmp_path, files)) == expected
 
 
-def test_the_least_quota_of_a_group_and_those_above_it_counts(tmp_path: Path) -> None:
+def test_least_quota_of_a_cgroup_and_its_parents_counts(tmp_path: Path) -> None:
     files = {
         "proc/self/cgroup": "0::/box/job\n",
         "sys/fs/cgroup/box/job/cpu.max": "600000 100000\n",
@@ -63,8 +63,8 @@ def test_the_least_quota_of_a_group_and_those_above_it_counts(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("path", ["/", "/docker/0123"])
-def test_a_quota_of_version_1_limits_threads(tmp_path: Path, path: str) -> None:
-    """In a container the group is at the mount, whatever path it has outside."""
+def test_cgroup_v1_quota_limits_threads(tmp_path: Path, path: str) -> None:
+    """In a container the cgroup is the mount itself, whatever its path on the host."""
     files = {
         "proc/self/cgroup": f"5:memory:{path}\n4:cpu,cpuacct:{path}\n",
         "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us": "400000\n",
@@ -75,27 +75,27 @@ def test_a_quota_of_version_1_limits_threads(tmp_path: Path, path: str) -> None:
     assert usable_threads({}, tmp_path).count == 8
 
 
-def test_slurm_limits_threads_and_pools(tmp_path: Path) -> None:
+def test_slurm_limits_threads_and_worker_pools(tmp_path: Path) -> None:
     environment = {"SLURM_CPUS_PER_TASK": "6"}
     assert usable_threads(environment, tmp_path) == Limit(6, "SLURM_CPUS_PER_TASK")
     assert usable_cores(environment, tmp_path).count == 6
 
 
-def test_the_users_number_of_threads_is_never_overridden(tmp_path: Path) -> None:
-    """But it is not one of processes: pools still use every core."""
+def test_omp_num_threads_is_never_overridden(tmp_path: Path) -> None:
+    """It does not limit processes: worker pools still use every core."""
     environment = {"OMP_NUM_THREADS": "16,4", "SLURM_CPUS_PER_TASK": "6"}
     assert usable_threads(environment, tmp_path) == Limit(16, "OMP_NUM_THREADS")
     assert usable_cores(environment, tmp_path).count == 6
 
 
-def test_ranks_on_one_machine_divide_its_cores(tmp_path: Path) -> None:
+def test_ranks_on_one_machine_share_its_cores(tmp_path: Path) -> None:
     environment = {"LOCAL_WORLD_SIZE": "3", "OMP_NUM_THREADS": "2"}
     expected = Limit(2, "8 cores, divided between 3 processes")
     assert usable_threads(environment, tmp_path) == expected
     assert usable_threads({"LOCAL_WORLD_SIZE": "20"}, tmp_path).count == 1
 
 
-IN_A_PROCESS = """
+SPIN_SCRIPT = """
 import os, signal, sys, time
 before = dict(os.environ)
 import torch
@@ -103,11 +103,11 @@ from alexnet.runtime import threads
 tensor = torch.ones(1 << 20)
 
 def cpu_seconds():
-    begun = time.process_time()
+    start = time.process_time()
     for _ in range(40):
         tensor.add_(1)
         time.sleep(0.005)
-    return time.process_time() - begun
+    return time.process_time() - start
 
 torch.set_num_threads(2)
 spinning = cpu_seconds()
@@ -121,23 +121,23 @@ assert dict(os.environ) == before
 
 
 def run(script: str, **environment: str) -> str:
-    env = {name: text for name, text in os.environ.items() if name not in threads.OWN_SETTINGS}
+    env = {name: text for name, text in os.environ.items() if name not in threads.WAIT_SETTINGS}
     env |= {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "2"} | environment
     command = [sys.executable, "-c", script]
     return subprocess.run(command, env=env, stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="libgomp is Linux's")
-def test_threads_spin_only_until_more_of_them_are_held() -> None:
-    """In CPU time, which other processes do not change much."""
-    spinning, held, released = map(float, run(IN_A_PROCESS).split())
+@pytest.mark.skipif(sys.platform != "linux", reason="needs libgomp")
+def test_threads_do_not_spin_while_extra_threads_are_held() -> None:
+    """Compares CPU time, on which other processes have little effect."""
+    spinning, held, released = map(float, run(SPIN_SCRIPT).split())
     assert held < spinning / 2
     assert held < released / 2
 
 
-class _Stopped(Exception):
-    pass
+class _End(Exception):
+    """Ends the endless loop of watch_contention."""
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ class _Stopped(Exception):
 def test_threads_are_held_while_the_process_waits_for_cores(
     monkeypatch: pytest.MonkeyPatch, rates: list[float], holding: list[bool]
 ) -> None:
-    events, seen = [], []
+    events, held = [], []
 
     def hold(gomp: object, count: int) -> object:
         events.append(threads.threading.Event())
@@ -161,27 +161,27 @@ def test_threads_are_held_while_the_process_waits_for_cores(
     def waiting_rates() -> object:
         for rate in rates:
             yield rate
-            seen.append(bool(events) and not events[-1].is_set())
-        raise _Stopped
+            held.append(bool(events) and not events[-1].is_set())
+        raise _End
 
     monkeypatch.setattr(threads, "hold_threads", hold)
-    monkeypatch.setattr(threads, "_waiting_rates", waiting_rates)
-    with pytest.raises(_Stopped):
-        threads._watch(None, 2)  # type: ignore[arg-type]
-    assert seen == holding
+    monkeypatch.setattr(threads, "waiting_rates", waiting_rates)
+    with pytest.raises(_End):
+        threads.watch_contention(None, 2)  # type: ignore[arg-type]
+    assert held == holding
 
 
-def test_time_without_a_core_is_measured() -> None:
-    """Two threads on one core, as any two busy processes: each waits half of the time."""
+def test_waiting_times_measure_time_without_a_core() -> None:
+    """Two busy threads on one core: each waits half of the time."""
     script = """
 import os, threading, time
 os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 from alexnet.runtime.threads import waiting_times
 import hashlib
 def work():
-    until = time.monotonic() + 1
-    while time.monotonic() < until:
-        hashlib.sha256(bytes(1 << 20))  # without Python's lock
+    end = time.monotonic() + 1
+    while time.monotonic() < end:
+        hashlib.sha256(bytes(1 << 20))  # releases the GIL
 threads = [threading.Thread(target=work) for _ in range(2)]
 for thread in threads: thread.start()
 time.sleep(0.9)
@@ -190,12 +190,12 @@ print(sum(waiting_times().values()))
     assert float(run(script)) > 0.5
 
 
-@pytest.mark.parametrize("name", threads.OWN_SETTINGS)
-def test_a_users_wait_policy_is_left_alone(name: str) -> None:
+@pytest.mark.parametrize("name", threads.WAIT_SETTINGS)
+def test_a_wait_policy_set_by_the_user_is_kept(name: str) -> None:
     script = """
 import threading
 from alexnet.runtime.threads import share_cores
 print(share_cores().count, [thread.name for thread in threading.enumerate()])
 """
     assert run(script, **{name: "100"}) == "2 ['MainThread']\n"
-    assert run(script) == "2 ['MainThread', 'sharing']\n"
+    assert run(script) == "2 ['MainThread', 'share_cores']\n"

@@ -1,4 +1,4 @@
-"""What a table of a benchmark must hold."""
+"""Checks of the tables that benchmarks print."""
 
 import io
 import re
@@ -15,19 +15,19 @@ def jpeg(picture: Image.Image) -> bytes:
 
 
 def number(text: str) -> float:
-    """The first number of a cell."""
+    """Return the first number in a cell."""
     found = re.search(r"-?[\d.]+", text.replace(",", ""))
     assert found, text
     return float(found[0])
 
 
-def checked(rows: list[Row], ours: str) -> None:
-    """Each ratio is that of the costs; the absent say why."""
-    costs = {row.what: number(row.cost) for row in rows if "not installed" not in row.cost}
+def check_ratios(rows: list[Row], ours: str) -> None:
+    """Assert that ratios match the costs and that missing libraries have a reason."""
+    costs = {row.name: number(row.cost) for row in rows if "not installed" not in row.cost}
     for row in rows:
-        if row.what not in costs:
+        if row.name not in costs:
             assert row.cost.startswith("not installed: No module named"), row
         elif row.ratio:
             assert number(row.ratio) == pytest.approx(
-                costs[row.what] / costs[ours], rel=0.05, abs=0.02
+                costs[row.name] / costs[ours], rel=0.05, abs=0.02
             )

@@ -11,15 +11,15 @@ from random import Random
 from typing import Any
 
 import numpy as np
-import scipy.io
 from PIL import Image
 
 from alexnet.archives.reader import check_unchanged, read_image
 from alexnet.archives.tar import list_tar
 from alexnet.dataset.index import Index
+from alexnet.dataset.matlab import write_table
 from alexnet.index import cifar10, layouts
 from alexnet.index.devkit import read_devkit
-from alexnet.miniature.devkit import KIT, TRUTH, _meta
+from alexnet.miniature.devkit import KIT, TRUTH, synset_rows
 from alexnet.resize.decode import decode_image
 from alexnet.resize.resample import resize_and_crop
 from mutations import mutate
@@ -129,7 +129,7 @@ def read_tar(data: bytes, folder: Path) -> None:
 @cache
 def metas() -> list[bytes]:
     """Return meta.mat, plain and compressed."""
-    plain = _meta(4, 3)
+    plain = write_table("synsets", synset_rows(4, 3))
     packed = zlib.compress(plain[128:])
     return [plain, plain[:128] + struct.pack("<II", 15, len(packed)) + packed]
 
@@ -257,10 +257,10 @@ def read_layout(data: bytes, folder: Path) -> None:
 @cache
 def _small_devkit() -> bytes:
     """Return a devkit of the classes and images of `layout_files`."""
-    fields = ["ILSVRC2012_ID", "WNID", "words", "num_children", "num_train_images"]
-    table = np.empty((2, 1), dtype=[(field, object) for field in fields])
-    table[:, 0] = [(n, wnid, "fish", 0, 3) for n, wnid in enumerate(WNIDS, 1)]
-    file = io.BytesIO()
-    scipy.io.savemat(file, {"synsets": table})
-    parts = {"meta.mat": file.getvalue(), TRUTH: b"1\n2\n"}
+    numbers = {"num_children": np.array([0]), "num_train_images": np.array([3])}
+    rows = [
+        {"ILSVRC2012_ID": np.array([n]), "WNID": wnid, "words": "fish", **numbers}
+        for n, wnid in enumerate(WNIDS, 1)
+    ]
+    parts = {"meta.mat": write_table("synsets", rows), TRUTH: b"1\n2\n"}
     return gzip.compress(tar_of({f"{KIT}/data/{name}": data for name, data in parts.items()}))

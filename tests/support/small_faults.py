@@ -40,7 +40,7 @@ from alexnet.model.weights import load_model, save_model
 from alexnet.moments.sums import sum_images
 from alexnet.resize import jobs as jobs_module
 from alexnet.resize import shard_writer
-from alexnet.runtime.files import replaced, take_place
+from alexnet.runtime.files import move_into_place, replace_folder
 from alexnet.train import checkpoint
 from alexnet.train.history import write_csv
 from alexnet.train.schedule import Multistep
@@ -162,7 +162,7 @@ def write_two_splits(folder: Path) -> None:
 def place_split(folder: Path) -> None:
     resize(folder)  # does something only if the split was moved before the stage failed
     join(folder)
-    take_place(folder / "work/shards", folder / "data/shards")
+    move_into_place(folder / "work/shards", folder / "data/shards")
 
 
 def pixels_of(folder: Path) -> str:
@@ -177,7 +177,7 @@ def write_moments(seed: int) -> Callable[[Path], None]:
     sums = sum_images(images)
 
     def write(folder: Path) -> None:
-        with replaced(folder / "moments") as new:
+        with replace_folder(folder / "moments") as new:
             save_moments_of(new, sums)
 
     return write
@@ -190,7 +190,7 @@ def read_moments(folder: Path) -> str:
 
 def write_index(seed: int) -> Callable[[Path], None]:
     def write(folder: Path) -> None:
-        with replaced(folder / "index") as new:
+        with replace_folder(folder / "index") as new:
             save_index(Index(index.splits, index.archives, index.synsets[::seed]), new)
 
     index = load_index(INDEX)
@@ -211,7 +211,7 @@ def write_model(seed: int) -> Callable[[Path], None]:
     net, rows = net_of(seed), [{"epoch": 1.0, "lr": 0.1 * seed}]
 
     def write(folder: Path) -> None:
-        with replaced(folder / "train") as new:
+        with replace_folder(folder / "train") as new:
             save_model(new, net, moments(), replace(small_description(), seed=seed))
             write_csv(new / "history.csv", rows)
 

@@ -12,7 +12,7 @@ from alexnet.config.executor import workers
 from alexnet.dataset.index import load_index
 from alexnet.resize.jobs import ResizeOptions, Source, join_shards, plan_jobs, run_jobs
 from alexnet.runtime.errors import InputError
-from alexnet.runtime.scratch import locked
+from alexnet.runtime.scratch import hold_lock
 
 EXECUTORS = {
     "processes": lambda n: {
@@ -33,7 +33,7 @@ def main() -> None:
     rows = load_index(index).splits["train"]
     options = ResizeOptions("bicubic", "raw", apply_exif=True, on_error="skip")
     jobs = plan_jobs(work, rows, Source(index, root, "train"), options, records=8)
-    with locked(work / "lock"), workers(executor) as pool:
+    with hold_lock(work / "lock"), workers(executor) as pool:
         run_jobs(pool, jobs, lambda n: print(n, flush=True))
     join_shards(work / "shards/train", rows, jobs)
 

@@ -4,9 +4,10 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from alexnet.dataset import matlab
 from alexnet.miniature import classes, devkit, generate, geometry, render
 from alexnet.runtime.paths import home, raw_folder
-from alexnet.runtime.scratch import fingerprint, locked
+from alexnet.runtime.scratch import fingerprint, hold_lock
 
 
 def open_raw(root: str, seed: int, drawn: Mapping[str, int] | None) -> Path:
@@ -23,7 +24,7 @@ def drawn_folder(root: str, seed: int, counts: Mapping[str, int]) -> Path:
 
     Its name ends with a hash of seed, counts and drawing code, so that versions can coexist.
     """
-    modules = (devkit, render, classes, generate, geometry, *classes.KINDS)
+    modules = (devkit, matlab, render, classes, generate, geometry, *classes.KINDS)
     sources = (Path(str(module.__file__)) for module in modules)
     return home() / f"{root}-{fingerprint(seed, dict(counts), *sources)[:8]}"
 
@@ -31,7 +32,7 @@ def drawn_folder(root: str, seed: int, counts: Mapping[str, int]) -> Path:
 def _draw_once(root: str, seed: int, counts: Mapping[str, int]) -> Path:
     folder = drawn_folder(root, seed, counts)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with locked(folder.with_suffix(".lock")):
+    with hold_lock(folder.with_suffix(".lock")):
         if not folder.exists():
             for unfinished in folder.parent.glob(f"{folder.name}.*.partial"):  # of a killed run
                 shutil.rmtree(unfinished)

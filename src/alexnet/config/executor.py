@@ -9,7 +9,7 @@ from typing import Any
 from hydra.utils import get_class, instantiate
 
 from alexnet.runtime.errors import InputError
-from alexnet.runtime.processes import follow_parent
+from alexnet.runtime.processes import exit_with_parent
 from alexnet.runtime.threads import usable_cores
 
 EXECUTOR_METHODS = ("submit", "map", "shutdown")
@@ -26,7 +26,7 @@ def workers(executor: dict[str, Any]) -> Iterator[Executor]:
     extra: dict[str, Any] = {}
     if name.startswith("concurrent.futures."):
         count = executor.get("max_workers") or usable_cores().count
-        extra = {"initializer": follow_parent, "max_workers": count}
+        extra = {"initializer": exit_with_parent, "max_workers": count}
     try:
         _check_targets({"_target_": None} | executor)
         pool = instantiate(executor, **extra)

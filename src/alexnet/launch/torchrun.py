@@ -25,7 +25,7 @@ from alexnet.model.towers import SINGLE_PROCESS, RankLayout, barrier, rank_layou
 from alexnet.runtime.errors import InputError, disk_error
 from alexnet.runtime.paths import home
 from alexnet.runtime.processes import prepare_process
-from alexnet.runtime.scratch import scratch
+from alexnet.runtime.scratch import scratch_folder
 from alexnet.runtime.threads import usable_threads
 
 ERROR_FILE = "ALEXNET_ERROR_FILE"  # in the environment of a rank: where the first error line goes
@@ -97,7 +97,7 @@ def shared_scratch(stage: str, mark: str, layout: RankLayout) -> Iterator[Path]:
         barrier(layout)
         yield home() / ".scratch" / stage / mark
         return
-    with scratch(stage, mark) as folder:
+    with scratch_folder(stage, mark) as folder:
         barrier(layout)
         yield folder
 

@@ -1,13 +1,13 @@
-"""Write the devkit of the miniature."""
+"""Write the miniature's devkit: its synsets and the labels of its validation images."""
 
 import gzip
 import tarfile
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from alexnet.dataset.matlab import Numbers, write_table
 from alexnet.miniature.classes import CLASSES
 
 KIT = "ILSVRC2012_devkit_t12"
@@ -17,6 +17,7 @@ data/meta.mat: synsets; classes have ILSVRC2012_ID 1, 2, … and no children, in
 data/ILSVRC2012_validation_ground_truth.txt: the ILSVRC2012_ID of each validation image, in order.
 """
 
+# words and glosses are written to the archives: rewording changes its bytes
 ENTITY, ARTIFACT, ANIMAL = "n00001740", "n00021939", "n00015388"
 PLANT, PLANT_PART, FUNGUS = "n00017222", "n13086908", "n12992868"
 INNER = {
@@ -27,7 +28,7 @@ INNER = {
     PLANT_PART: ("plant part, plant structure", "any part of a plant"),
     FUNGUS: ("fungus", "a living thing that feeds on what others leave"),
 }
-LEAVES = {  # wnid → the synset above, gloss
+LEAVES = {  # wnid → parent, gloss
     "n04574999": (ARTIFACT, "a round frame with spokes that turns on an axle"),
     "n02317335": (ANIMAL, "a sea animal with five or more arms round a central disc"),
     "n03632277": (ARTIFACT, "two uprights joined by rungs, for climbing"),
@@ -68,10 +69,10 @@ LEAVES = {  # wnid → the synset above, gloss
 
 
 def write_devkit(path: Path, classes: int, train_per_class: int, truth: list[int]) -> None:
-    """Write the devkit of a miniature: `truth` is the label of each validation image, in order."""
+    """Write the devkit of a miniature; `truth`: the labels of the validation images, in order."""
     members = {
         "readme.txt": README.encode(),
-        "data/meta.mat": _meta(classes, train_per_class),
+        "data/meta.mat": write_table("synsets", synset_rows(classes, train_per_class)),
         f"data/{TRUTH}": "".join(f"{label + 1}\n" for label in truth).encode(),
     }
     file = BytesIO()
@@ -83,31 +84,33 @@ def write_devkit(path: Path, classes: int, train_per_class: int, truth: list[int
     path.write_bytes(gzip.compress(file.getvalue(), mtime=0))
 
 
-def _meta(classes: int, train_per_class: int) -> bytes:
-    """meta.mat as bytes, with a constant in place of the date that scipy writes into it."""
-    from scipy.io import savemat
-
-    fields = "ILSVRC2012_ID WNID words gloss num_children children wordnet_height num_train_images"
-    rows = _synsets(classes, train_per_class)
-    table = np.empty((len(rows), 1), dtype=[(field, object) for field in fields.split()])
-    table[:, 0] = rows
-    file = BytesIO()
-    savemat(file, {"synsets": table})
-    return b"MATLAB 5.0 MAT-file".ljust(116) + file.getvalue()[116:]
-
-
-def _synsets(classes: int, train_per_class: int) -> list[tuple[Any, ...]]:
-    """Rows of `synsets`: the leaves, ids 1 … classes, then the inner synsets above them."""
-    above = {wnid: LEAVES[wnid][0] for wnid, _ in CLASSES[:classes]}
-    inner = [wnid for wnid in INNER if wnid == ENTITY or wnid in above.values()]
-    above |= {wnid: ENTITY for wnid in inner if wnid != ENTITY}
-    ids = {wnid: k for k, wnid in enumerate([*(w for w, _ in CLASSES[:classes]), *inner], start=1)}
-    rows: list[tuple[Any, ...]] = [
-        (ids[wnid], wnid, words, LEAVES[wnid][1], 0, np.zeros((1, 0)), 0, train_per_class)
+def synset_rows(classes: int, train_per_class: int) -> list[dict[str, str | Numbers]]:
+    """Return the rows of `synsets`: the classes with ids 1 … `classes`, then their ancestors."""
+    parents = {wnid: LEAVES[wnid][0] for wnid, _ in CLASSES[:classes]}
+    inner = [wnid for wnid in INNER if wnid == ENTITY or wnid in parents.values()]
+    parents |= {wnid: ENTITY for wnid in inner if wnid != ENTITY}
+    ids = {wnid: n for n, wnid in enumerate([*(w for w, _ in CLASSES[:classes]), *inner], start=1)}
+    rows = [
+        _row(ids[wnid], wnid, words, LEAVES[wnid][1], np.zeros(0), 0, train_per_class)
         for wnid, words in CLASSES[:classes]
     ]
     for wnid in inner:
-        below = np.array([[ids[child] for child in above if above[child] == wnid]], dtype=np.uint16)
+        children = [ids[child] for child, parent in parents.items() if parent == wnid]
         height = 2 if wnid == ENTITY else 1
-        rows.append((ids[wnid], wnid, *INNER[wnid], below.size, below, height, 0))
+        rows.append(_row(ids[wnid], wnid, *INNER[wnid], np.array(children, np.uint16), height, 0))
     return rows
+
+
+def _row(
+    number: int, wnid: str, words: str, gloss: str, children: Numbers, height: int, images: int
+) -> dict[str, str | Numbers]:
+    return {
+        "ILSVRC2012_ID": np.array([number]),
+        "WNID": wnid,
+        "words": words,
+        "gloss": gloss,
+        "num_children": np.array([len(children)]),
+        "children": children,
+        "wordnet_height": np.array([height]),
+        "num_train_images": np.array([images]),
+    }

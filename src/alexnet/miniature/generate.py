@@ -1,6 +1,6 @@
-"""An ILSVRC-2012 in small, drawn: the same three archives, odd files and devkit.
+"""Write a drawn miniature of ILSVRC-2012: the same archives, devkit and kinds of odd files.
 
-The bytes follow from the arguments alone: no time, owner, host or number of workers is in them.
+The bytes depend only on the arguments, not on time, owner, host or number of workers.
 """
 
 import gzip
@@ -22,15 +22,15 @@ from alexnet.miniature.classes import CLASSES
 from alexnet.miniature.devkit import KIT, write_devkit
 from alexnet.miniature.render import draw
 from alexnet.runtime.errors import InputError
-from alexnet.runtime.processes import follow_parent
+from alexnet.runtime.processes import exit_with_parent
 from alexnet.runtime.progress import track
 from alexnet.runtime.threads import usable_cores
 
-AHEAD = 64  # files drawn but not yet written: what bounds the memory
-VAL_INDEX = 1_000_000  # val drawings are counted from here, so that none is also a train drawing
-# label, number in its class, what is odd. The label is taken modulo the number of classes;
-# no two then fall on one file, whatever that number, and four images a class hold them all.
-ODD_SPOTS = (
+MAX_PENDING = 64  # files drawn but not yet written; limits memory
+VAL_INDEX = 1_000_000  # first index of a val drawing, so that train and val share none
+# label modulo the number of classes, image number within the class, kind. For any number of classes
+# these are different files, and four images per class suffice.
+ODD_FILES = (
     (1, 1, "cmyk"),
     (2, 1, "grey"),
     (5, 3, "png"),
@@ -42,8 +42,8 @@ ODD_SPOTS = (
 
 
 def odd_files(classes: int) -> dict[str, str]:
-    """File name → what is odd about it: cmyk, grey, png, gzip, exif (orientation 6), truncated."""
-    train = {_train_name(label % classes, n): kind for label, n, kind in ODD_SPOTS}
+    """Return file name → kind: cmyk, grey, png, gzip, exif (orientation 6) or truncated."""
+    train = {_train_name(label % classes, n): kind for label, n, kind in ODD_FILES}
     return {**train, _val_name(2): "cmyk"}
 
 
@@ -56,10 +56,10 @@ def write_miniature(
     classes: int = 12,
     workers: int | None = None,
 ) -> None:
-    """Draw the first `classes` of drawn_classes into `root`, laid out as ILSVRC-2012 is downloaded.
+    """Draw the first `classes` classes into `root`, in the layout of the ILSVRC-2012 download.
 
-    Built beside `root` and moved there when whole; a `root` that already holds files is kept as it
-    is, also one that another process finished meanwhile. `workers`: processes, None for one a core.
+    Written to a temporary folder that is renamed to `root` at the end. A `root` that has files, or
+    that another process finishes first, is kept. `workers`: processes; None: one per core.
     Raises InputError for counts that cannot be drawn.
     """
     if not 2 <= classes <= len(CLASSES) or min(train_per_class, val_per_class) < 1 or seed < 0:
@@ -87,12 +87,12 @@ def _move(partial: Path, root: Path) -> None:
     try:
         partial.rename(root)
     except OSError:
-        if not root.is_dir():  # else another process was first: its bytes are the same
+        if not root.is_dir():  # otherwise another process was faster and wrote the same bytes
             raise
 
 
 class Job(NamedTuple):
-    """One file to be: its name, the arguments of `draw`, and what is odd about it, if anything."""
+    """A file to write: its name, the arguments of `draw`, and its odd kind, if any."""
 
     name: str
     seed: int
@@ -130,41 +130,45 @@ def _val_jobs(seed: int, classes: int, truth: list[int]) -> Iterator[Job]:
         yield Job(name, seed, label, VAL_INDEX + number, odd.get(name))
 
 
-def _drawn_file(job: Job) -> bytes:
-    picture = Image.fromarray(draw(job.seed, job.label, job.number))
+def _draw_file(job: Job) -> bytes:
+    """Return the bytes of one image file."""
+    image = Image.fromarray(draw(job.seed, job.label, job.number))
     match job.odd:
         case "cmyk":
-            return _jpeg(_separated(picture))
+            return _jpeg(_to_cmyk(image))
         case "grey":
-            return _jpeg(picture.convert("L"))
+            return _jpeg(image.convert("L"))
         case "png":
-            return _saved(picture, format="PNG")
+            return _encode(image, format="PNG")
         case "gzip":
-            return _zipped(_jpeg(picture))
+            return _compress(_jpeg(image))
         case "exif":
-            return _jpeg(picture, exif=_orientation(6))
+            return _jpeg(image, exif=_orientation(6))
         case "truncated":
-            whole = _jpeg(picture)
+            whole = _jpeg(image)
             return whole[: len(whole) * 6 // 10]
-    return _jpeg(picture)
+    return _jpeg(image)
 
 
-def _jpeg(picture: Image.Image, **options: Any) -> bytes:
-    return _saved(picture, format="JPEG", quality=90, subsampling="4:2:0", **options)
+def _jpeg(image: Image.Image, **options: Any) -> bytes:
+    return _encode(image, format="JPEG", quality=90, subsampling="4:2:0", **options)
 
 
-def _saved(picture: Image.Image, **options: Any) -> bytes:
+def _encode(image: Image.Image, **options: Any) -> bytes:
     file = io.BytesIO()
-    picture.save(file, **options)
+    image.save(file, **options)
     return file.getvalue()
 
 
-def _separated(picture: Image.Image) -> Image.Image:
-    """RGB → CMYK with all grey in K, as for print; Pillow saves it inverted, as Photoshop does."""
-    light = np.asarray(picture, dtype=np.float64) / 255
+def _to_cmyk(image: Image.Image) -> Image.Image:
+    """Return CMYK with all grey in K, as for print.
+
+    Pillow saves it inverted, as Photoshop does.
+    """
+    light = np.asarray(image, dtype=np.float64) / 255
     white = light.max(axis=-1, keepdims=True)
-    inks = np.concatenate([1 - light / np.maximum(white, 1 / 255), 1 - white], axis=-1)
-    return Image.fromarray((inks * 255).round().astype(np.uint8), mode="CMYK")
+    ink = np.concatenate([1 - light / np.maximum(white, 1 / 255), 1 - white], axis=-1)
+    return Image.fromarray((ink * 255).round().astype(np.uint8), mode="CMYK")
 
 
 def _orientation(tag: int) -> Image.Exif:
@@ -173,16 +177,16 @@ def _orientation(tag: int) -> Image.Exif:
     return exif
 
 
-def _zipped(data: bytes) -> bytes:
+def _compress(data: bytes) -> bytes:
     file = io.BytesIO()
-    with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as zipped:
-        zipped.write(data)
+    with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as archive:
+        archive.write(data)
     return file.getvalue()
 
 
 def _write_images(folder: Path, train: list[Job], val: list[Job], workers: int | None) -> None:
-    with ProcessPoolExecutor(workers, initializer=follow_parent) as pool:
-        drawn = _drawn_files(pool, [*train, *val])
+    with ProcessPoolExecutor(workers, initializer=exit_with_parent) as pool:
+        drawn = _draw_files(pool, [*train, *val])
         files = track(drawn, len(train) + len(val), "drawing the miniature")
         _write_train(folder / "ILSVRC2012_img_train.tar", itertools.islice(files, len(train)))
         with _tar(folder / "ILSVRC2012_img_val.tar") as tar:
@@ -190,20 +194,20 @@ def _write_images(folder: Path, train: list[Job], val: list[Job], workers: int |
                 _add(tar, job.name, io.BytesIO(data), len(data))
 
 
-def _drawn_files(pool: ProcessPoolExecutor, jobs: list[Job]) -> Iterator[tuple[Job, bytes]]:
-    """The files in the order of `jobs`, at most AHEAD of them in memory."""
-    waiting: deque[tuple[Job, Future[bytes]]] = deque()
+def _draw_files(pool: ProcessPoolExecutor, jobs: list[Job]) -> Iterator[tuple[Job, bytes]]:
+    """Yield the files in the order of `jobs`, at most MAX_PENDING of them in memory."""
+    pending: deque[tuple[Job, Future[bytes]]] = deque()
     for job in jobs:
-        waiting.append((job, pool.submit(_drawn_file, job)))
-        if len(waiting) == AHEAD:
-            first, future = waiting.popleft()
+        pending.append((job, pool.submit(_draw_file, job)))
+        if len(pending) == MAX_PENDING:
+            first, future = pending.popleft()
             yield first, future.result()
-    for job, future in waiting:
+    for job, future in pending:
         yield job, future.result()
 
 
 def _write_train(path: Path, files: Iterable[tuple[Job, bytes]]) -> None:
-    """A tar of one tar a class, in the order of the wnids."""
+    """Write a tar that contains one tar per class, in wnid order."""
     with _tar(path) as outer:
         for label, members in itertools.groupby(files, key=lambda file: file[0].label):
             inner = path.with_name(f"{CLASSES[label][0]}.tar")
@@ -220,6 +224,6 @@ def _tar(path: Path) -> tarfile.TarFile:
 
 
 def _add(tar: tarfile.TarFile, name: str, file: BinaryIO, size: int) -> None:
-    member = tarfile.TarInfo(name)  # owned by 0, written at 0
+    member = tarfile.TarInfo(name)  # owner 0, time 0
     member.size = size
     tar.addfile(member, file)

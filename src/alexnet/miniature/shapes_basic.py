@@ -1,7 +1,7 @@
-"""Twelve drawn classes as painted polygons: counts of arms, spokes, petals and rings vary.
+"""The miniature's twelve classes as painted polygons; counts and proportions vary.
 
-Coordinates are in units of a thing's radius, x to the right and y down. Paints have names, the same
-for all classes: form, not colour, tells them apart.
+Coordinates are in units of an object's radius, x to the right and y down. All classes use the same
+named paints: shape, not colour, identifies a class.
 """
 
 import numpy as np
@@ -11,14 +11,14 @@ from alexnet.miniature.geometry import (
     Numbers,
     Part,
     Points,
-    around,
+    circle_angles,
     disc,
     polar,
     ray,
     stroke,
 )
 
-# WordNet 3.0 ids, in an order that is not theirs, so that devkit ids and sorted names differ.
+# WordNet 3.0 ids, deliberately unsorted, so that devkit ids and alphabetical order differ.
 CLASSES = (
     ("n04574999", "wheel"),
     ("n02317335", "starfish, sea star"),
@@ -44,7 +44,7 @@ def wheel(rng: np.random.Generator) -> list[Part]:
         (disc(0, 0, 1 - felloe), "hole"),
     ]
     width, taper = rng.uniform(0.05, 0.09), np.linspace(1.5, 1, 9)
-    spokes = around(rng.integers(6, 13), rng.uniform(0, 6))
+    spokes = circle_angles(rng.integers(6, 13), rng.uniform(0, 6))
     rays = [(stroke(ray(a, 0, 0.98 - felloe + 0.04), width * taper), "main") for a in spokes]
     hub = rng.uniform(0.15, 0.24)
     return [*rim, *rays, (disc(0, 0, hub), "second"), (disc(0, 0, hub / 2.5), "dark")]
@@ -54,7 +54,7 @@ def starfish(rng: np.random.Generator) -> list[Part]:
     width, steps = rng.uniform(0.42, 0.56), np.linspace(0, 1, 20)
     parts: list[Part] = [(disc(0, 0, width * 0.72), "main")]
     dots: list[Part] = []
-    for angle in around(rng.integers(5, 7), rng.uniform(0, 6)):
+    for angle in circle_angles(rng.integers(5, 7), rng.uniform(0, 6)):
         bend = angle + rng.uniform(-0.35, 0.35) * steps**2
         arm = polar(steps, bend)
         parts.append((stroke(arm, width * (1 - 0.72 * steps) * np.sqrt(1 - steps**8)), "main"))
@@ -79,7 +79,7 @@ def daisy(rng: np.random.Generator) -> list[Part]:
     half, start = np.pi / count * rng.uniform(0.55, 0.68), rng.uniform(0, 6)
     parts: list[Part] = []
     petal = str(rng.choice(["pale", "pale", "main"]))
-    for angle in around(count, start) + rng.uniform(-0.04, 0.04, count):
+    for angle in circle_angles(count, start) + rng.uniform(-0.04, 0.04, count):
         tip = rng.uniform(0.92, 1.0)
         x, y = polar((tip + 0.15) / 2, angle)
         parts.append((disc(x, y, (tip - 0.15) / 2, half * 0.66, angle), petal))
@@ -126,10 +126,10 @@ def fish(rng: np.random.Generator) -> list[Part]:
 def gear(rng: np.random.Generator) -> list[Part]:
     teeth, root = rng.integers(8, 15), rng.uniform(0.74, 0.8)
     pitch = np.array([-0.3, -0.17, 0.17, 0.3]) * 2 * np.pi / teeth
-    angles = (around(teeth)[:, None] + pitch).ravel()
+    angles = (circle_angles(teeth)[:, None] + pitch).ravel()
     body = polar(np.tile([root, 1, 1, root], teeth), angles)
     bore, count = rng.uniform(0.14, 0.22), rng.choice([0, 3, 4, 5, 6])
-    holes = [(disc(0.5 * np.cos(a), 0.5 * np.sin(a), 0.13), "hole") for a in around(count)]
+    holes = [(disc(0.5 * np.cos(a), 0.5 * np.sin(a), 0.13), "hole") for a in circle_angles(count)]
     boss = [(disc(0, 0, bore + 0.1), "second"), (disc(0, 0, bore), "hole")]
     return [(body, "main"), *holes, *boss]
 
@@ -138,20 +138,25 @@ def beach_ball(rng: np.random.Generator) -> list[Part]:
     gores, tilt = rng.choice([8, 10, 12]), rng.uniform(0.4, 1.0)
     edges = np.linspace(0, 2 * np.pi, gores + 1) + rng.uniform(0, 6)
     paints = rng.choice([("main", "pale"), ("main", "second"), ("second", "pale")])
-    # Hidden points lie on the limb, so a gore on the far side may cover the ball: nearest last.
+    # Hidden points are moved to the outline, so a gore on the far side may cover the whole ball:
+    # paint the nearest last.
     order = np.argsort(np.sin((edges[1:] + edges[:-1]) / 2))
     ball = (disc(0, 0, 1), str(paints[0]))
     parts = [(gore(edges[k], edges[k + 1], tilt), str(paints[k % 2])) for k in order]
-    return [ball, *parts, (seen_sphere(around(24), np.full(24, 1.36), tilt), "dark")]
+    return [ball, *parts, (project_sphere(circle_angles(24), np.full(24, 1.36), tilt), "dark")]
 
 
 def gore(west: float, east: float, tilt: float) -> Points:
+    """Return the visible outline of a ball's segment between two longitudes."""
     latitude = np.linspace(-np.pi / 2, np.pi / 2, 24)
-    return seen_sphere(np.repeat([west, east], 24), np.r_[latitude, latitude[::-1]], tilt)
+    return project_sphere(np.repeat([west, east], 24), np.r_[latitude, latitude[::-1]], tilt)
 
 
-def seen_sphere(longitude: Numbers, latitude: Numbers, tilt: float) -> Points:
-    """Points of a unit ball whose pole leans by `tilt` towards us; hidden ones move to the limb."""
+def project_sphere(longitude: Numbers, latitude: Numbers, tilt: float) -> Points:
+    """Project points of a unit sphere whose pole is tilted towards the viewer.
+
+    Hidden points are moved to the outline.
+    """
     x, up = np.cos(latitude) * np.cos(longitude), np.sin(latitude)
     out = np.cos(latitude) * np.sin(longitude)
     y, z = up * np.cos(tilt) - out * np.sin(tilt), up * np.sin(tilt) + out * np.cos(tilt)
@@ -230,4 +235,4 @@ SHAPES: tuple[Draft, ...] = (
     wheel, starfish, ladder, daisy, chessboard, fish,
     gear, beach_ball, ladybird, target, leaf, snail,
 )  # fmt: skip
-UPRIGHT = (fish, snail)  # seldom seen on their heads
+UPRIGHT = (fish, snail)  # never drawn upside down

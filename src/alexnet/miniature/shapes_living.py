@@ -1,4 +1,4 @@
-"""Nine more classes, of things that live or have grown; see tool_shapes."""
+"""Nine plants, fungi and animals for the wide set; conventions as in shapes_basic."""
 
 import numpy as np
 
@@ -9,10 +9,10 @@ from alexnet.miniature.geometry import (
     arc,
     box,
     disc,
-    mirrored,
+    mirror,
     polar,
-    rounded,
-    shifted,
+    shift,
+    smooth,
     stroke,
 )
 
@@ -32,7 +32,7 @@ CLASSES = (
 
 def mushroom(rng: np.random.Generator) -> list[Part]:
     tall, wide, skirt = rng.uniform(0.7, 1.1), rng.uniform(0.16, 0.28), rng.uniform(0.3, 0.45)
-    stem = mirrored([(wide, 0), (wide, 0.45), (wide * 1.5, 0.8), (wide * 1.2, 1)])
+    stem = mirror([(wide, 0), (wide, 0.45), (wide * 1.5, 0.8), (wide * 1.2, 1)])
     dome = polar(1.0, np.linspace(np.pi, 2 * np.pi, 30)) * (1, tall)
     count, ribs = rng.integers(4, 9), np.linspace(-0.9, 0.9, rng.integers(7, 14))
     angles = np.pi * (1 + (np.arange(count) + 0.5) / count)
@@ -46,7 +46,7 @@ def mushroom(rng: np.random.Generator) -> list[Part]:
         (disc(0, 0, 1, 0.2), "second"),
         *((gill, "dark") for gill in gills),
         (stem, "pale"),
-        (mirrored([(wide * 0.9, skirt), (wide * 1.7, skirt + 0.16)]), "pale"),
+        (mirror([(wide * 0.9, skirt), (wide * 1.7, skirt + 0.16)]), "pale"),
         (dome, "main"),
         *((dot, "pale") for dot in dots),
     ]
@@ -61,10 +61,10 @@ def butterfly(rng: np.random.Generator) -> list[Part]:
     hub, feeler = np.array((0.12, 0.0)), np.array([(0, -0.3), (0.1, -0.7), (0.3, -0.95)])
     rim = np.linspace((out * 0.82, -high * 0.78), (out * 0.78, -0.3), rng.integers(1, 5))
     half: list[Part] = [
-        (rounded(lower), "second"),
-        (rounded(hub + (lower - hub) * 0.55), "main"),
-        (rounded(upper), "main"),
-        (rounded(hub + (upper - hub) * 0.55), "second"),
+        (smooth(lower), "second"),
+        (smooth(hub + (lower - hub) * 0.55), "main"),
+        (smooth(upper), "main"),
+        (smooth(hub + (upper - hub) * 0.55), "second"),
         *((disc(x, y, 0.08), "pale") for x, y in (*rim, (0.55, low * 0.62))),
         (stroke(feeler, 0.035), "dark"),
         (disc(0.3, -0.95, 0.055), "dark"),
@@ -77,24 +77,24 @@ def pear(rng: np.random.Generator) -> list[Part]:
     neck, waist, lean = rng.uniform(0.22, 0.36), rng.uniform(-0.5, -0.2), rng.uniform(-0.25, 0.25)
     y = np.array([-0.95, -0.88, -0.65, waist, 0.1, 0.45, 0.75, 0.95, 1.0])
     half = np.array([0.1, neck * 0.8, neck, neck * 1.15, 0.58, 0.72, 0.62, 0.25, 0.06])
-    shine = rounded([(-0.5, 0.3), (-0.42, 0.05), (-0.34, 0.1), (-0.4, 0.35), (-0.36, 0.62)], 2)
+    shine = smooth([(-0.5, 0.3), (-0.42, 0.05), (-0.34, 0.1), (-0.4, 0.35), (-0.36, 0.62)], 2)
     freckles = rng.uniform((-0.25, 0.1), (0.4, 0.75), (rng.integers(4, 12), 2))
     leaves = [blade(0.0, -1.05, angle, 0.65) for angle in (-0.5, -2.5)[: rng.integers(1, 3)]]
     return [
         (stroke([(0, -0.85), (lean * 0.4, -1.1), (lean, -1.35)], [0.07, 0.08, 0.12]), "dark"),
         *((leaf, "second") for leaf in leaves),
-        (rounded(mirrored(np.stack([half, y], -1))), "main"),
+        (smooth(mirror(np.stack([half, y], -1))), "main"),
         (shine, "pale"),
         *((disc(u, v, 0.03), "dark") for u, v in freckles),
         (disc(0, 0.97, 0.08, 0.05), "dark"),
     ]
 
 
-def blade(x: float, y: float, angle: float, long: float) -> Points:
-    """A smooth leaf from (x, y) on."""
+def blade(x: float, y: float, angle: float, length: float) -> Points:
+    """Return a smooth leaf that starts at (x, y)."""
     t = np.linspace(0, 1, 16)
-    spine = shifted(polar(t * long, np.full(16, angle)), x, y)
-    return stroke(spine, 0.45 * long * np.sin(np.pi * t) + 0.01)
+    spine = shift(polar(t * length, np.full(16, angle)), x, y)
+    return stroke(spine, 0.45 * length * np.sin(np.pi * t) + 0.01)
 
 
 def tree(rng: np.random.Generator) -> list[Part]:
@@ -120,14 +120,14 @@ def cactus(rng: np.random.Generator) -> list[Part]:
         arm = np.concatenate([[(0, y)], bend, [(out, y - 0.2 - rise)]]) * ((-1) ** k, 1)
         parts += limb(arm, thick * 0.6, 1)
     trunk = limb(np.array([(0, 0.9), (0, 0.2), (0, -0.85)]), thick, 3)
-    pot = mirrored([(0.5, 0.62), (0.5, 0.74), (0.4, 0.76), (0.3, 1.2)])
+    pot = mirror([(0.5, 0.62), (0.5, 0.74), (0.4, 0.76), (0.3, 1.2)])
     return [*parts, *trunk, (pot, "second")]
 
 
 def limb(path: Points, thick: float, ribs: int) -> list[Part]:
-    """A round-ended stem with `ribs` pale lines along it."""
-    side = (np.arange(ribs) - (ribs - 1) / 2) * thick * 0.3
-    lines = [(shifted(stroke(path, 0.05), s, 0), "pale") for s in side]
+    """Return a round-ended stem with `ribs` pale lines along it."""
+    offsets = (np.arange(ribs) - (ribs - 1) / 2) * thick * 0.3
+    lines = [(shift(stroke(path, 0.05), s, 0), "pale") for s in offsets]
     return [
         (disc(path[-1, 0], path[-1, 1], thick / 2), "main"),
         (stroke(path, thick), "main"),
@@ -150,7 +150,7 @@ def spider(rng: np.random.Generator) -> list[Part]:
     return [
         *legs,
         (disc(0, 0.15 + belly, belly, belly * 1.2), "main"),
-        *((shifted(mark, 0, 0.15), "pale") for mark in marks[: rng.integers(1, 5)]),
+        *((shift(mark, 0, 0.15), "pale") for mark in marks[: rng.integers(1, 5)]),
         (disc(0, 0, 0.22), "second"),
         *((disc(x, -0.12, 0.04), "pale") for x in (-0.14, -0.05, 0.05, 0.14)),
     ]
@@ -167,7 +167,7 @@ def snake(rng: np.random.Generator) -> list[Part]:
     jaw = np.array([(-0.08, -0.1), (0.1, -0.18), (0.33, -0.09)])
     head: list[Part] = [
         *((stroke([(0.25, 0), (0.44, 0), (0.56, s)], 0.03), "dark") for s in (-0.08, 0.08)),
-        (rounded([*jaw, *jaw[::-1] * (1, -1)], 2), "second"),
+        (smooth([*jaw, *jaw[::-1] * (1, -1)], 2), "second"),
         *((disc(0.17, s, 0.035), "dark") for s in (-0.08, 0.08)),
     ]
     return [
@@ -204,7 +204,7 @@ def goose(rng: np.random.Generator) -> list[Part]:
     for step in (-0.1, 0.18):
         legs.append((stroke([(step, 0.6), (step, 1.02)], 0.06), "second"))
         web = np.array([(-0.05, 0.98), (0.25, 1.06), (-0.08, 1.08)])
-        legs.append((shifted(web, step, 0), "second"))
+        legs.append((shift(web, step, 0), "second"))
     feathers = np.linspace(0, 1, rng.integers(3, 7))
     return [
         *legs,

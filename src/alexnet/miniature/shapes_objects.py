@@ -1,4 +1,4 @@
-"""Eight more classes, of other things that are made; see tool_shapes."""
+"""Eight more artefacts for the wide set; conventions as in shapes_basic."""
 
 from itertools import pairwise
 
@@ -8,14 +8,14 @@ from alexnet.miniature.geometry import (
     Draft,
     Part,
     arc,
-    around,
     box,
+    circle_angles,
     disc,
-    mirrored,
+    mirror,
     polar,
     ray,
-    rounded,
-    shifted,
+    shift,
+    smooth,
     stroke,
 )
 
@@ -52,7 +52,7 @@ def envelope(rng: np.random.Generator) -> list[Part]:
     seams = [stroke([(s, tall), (s * 0.1, tip * 0.3)], 0.025) for s in (-1, 1)]
     edges = np.linspace(-0.99, 0.86, rng.integers(8, 16))
     stripe = np.array([(0.06, 0), (0, 0.1), (0.07, 0.1), (0.13, 0)])
-    stripes = [shifted(stripe, x, tall - 0.1) for x in edges]
+    stripes = [shift(stripe, x, tall - 0.1) for x in edges]
     seal = [(disc(0, tip, rng.uniform(0.12, 0.18)), "dark")] if rng.integers(2) else []
     return [
         (box(-1, -tall, 1, tall), str(paint)),
@@ -68,10 +68,10 @@ def pinwheel(rng: np.random.Generator) -> list[Part]:
     front, back = rng.choice([("main", "pale"), ("main", "second"), ("second", "pale")])
     step, hub = 2 * np.pi / sails, np.zeros(2)
     parts: list[Part] = [(stroke([(0, 0), (0, 1.7)], rng.uniform(0.07, 0.11)), "dark")]
-    for a in around(sails, start):
+    for a in circle_angles(sails, start):
         crease, bend = polar(0.8, a + step * 0.45), polar(fold, a + step * 0.8)
         parts.append((np.array([hub, polar(1.0, a), crease, bend]), str(front)))
-        parts.append((rounded([hub, hub, crease, bend, bend], 2), str(back)))
+        parts.append((smooth([hub, hub, crease, bend, bend], 2), str(back)))
     return [*parts, (disc(0, 0, 0.1), "dark")]
 
 
@@ -80,14 +80,15 @@ def candle(rng: np.random.Generator) -> list[Part]:
     parts = [
         part
         for x in (np.arange(count) - (count - 1) / 2) * 2.7 * wide
-        for part in burning(rng, x, wide)
+        for part in lit_candle(rng, x, wide)
     ]
     dish = wide * (1.35 * count + 0.5)
-    saucer = mirrored([(dish, 0.75), (dish * 0.95, 0.85), (dish * 0.6, 1.0)])
+    saucer = mirror([(dish, 0.75), (dish * 0.95, 0.85), (dish * 0.6, 1.0)])
     return [*parts, (saucer, "second")]
 
 
-def burning(rng: np.random.Generator, x: float, wide: float) -> list[Part]:
+def lit_candle(rng: np.random.Generator, x: float, wide: float) -> list[Part]:
+    """Return one burning candle with dripping wax, centred at x."""
     top, t = rng.uniform(-0.55, -0.05), np.linspace(0, 1, 14)
     flame = np.stack([0.14 * np.sin(np.pi * t**1.7), -0.52 + 0.42 * t], -1)
     drips = np.repeat(rng.uniform(0.08, 0.35, 4), 2) * np.tile([1, 0.25], 4)
@@ -95,10 +96,10 @@ def burning(rng: np.random.Generator, x: float, wide: float) -> list[Part]:
     wax = np.concatenate([[(-wide, 0), (wide, 0)], hem])
     return [
         (stroke([(x, top), (x, top - 0.2)], 0.04), "dark"),
-        (shifted(mirrored(flame), x, top), "second"),
+        (shift(mirror(flame), x, top), "second"),
         (disc(x, top - 0.2, 0.05, 0.09), "pale"),
         (box(x - wide, top, x + wide, 0.8), "main"),
-        (shifted(rounded(wax, 1), x, top), "pale"),
+        (shift(smooth(wax, 1), x, top), "pale"),
     ]
 
 
@@ -118,7 +119,7 @@ def table_lamp(rng: np.random.Generator) -> list[Part]:
     return [
         (box(-0.05, -1.08, 0.05, 0.9), "dark"),
         *((bead, "main") for bead in beads),
-        (mirrored([(0.15, 0.8), (0.45, 0.92), (0.45, 1)]), "second"),
+        (mirror([(0.15, 0.8), (0.45, 0.92), (0.45, 1)]), "second"),
         *shade,
     ]
 
@@ -149,10 +150,10 @@ def sailboat(rng: np.random.Generator) -> list[Part]:
     bow = np.stack([deck + 0.1 - (deck - keel) * t, 0.45 + 0.4 * np.sqrt(t)], -1)
     hull = np.concatenate([[(-deck, 0.5)], bow, [(-keel - 0.1, 0.85)]])
     leech = np.stack([-0.06 - boom * t - belly * np.sin(np.pi * t), -1 + 1.32 * t], -1)
-    sail = shifted(np.concatenate([leech, [(-0.06, 0.32)]]), mast, 0)
+    sail = shift(np.concatenate([leech, [(-0.06, 0.32)]]), mast, 0)
     ends = leech[np.linspace(4, 11, rng.integers(2, 6)).astype(int)]
-    seams = [shifted(stroke([(-0.06, y - 0.1), (x, y)], 0.03), mast, 0) for x, y in ends[:-1]]
-    jib = rounded(np.repeat([(mast + 0.06, -0.85), (deck, 0.36), (mast + 0.15, 0.3)], 2, 0), 2)
+    seams = [shift(stroke([(-0.06, y - 0.1), (x, y)], 0.03), mast, 0) for x, y in ends[:-1]]
+    jib = smooth(np.repeat([(mast + 0.06, -0.85), (deck, 0.36), (mast + 0.15, 0.3)], 2, 0), 2)
     return [
         (np.array([(mast, -1.2), (mast - 0.3, -1.12), (mast, -1.04)]), "main"),
         (stroke([(mast, -1.22), (mast, 0.5)], 0.05), "dark"),
@@ -165,12 +166,12 @@ def sailboat(rng: np.random.Generator) -> list[Part]:
 
 def spider_web(rng: np.random.Generator) -> list[Part]:
     count, rings, sag = rng.integers(7, 12), rng.integers(3, 7), rng.uniform(0.12, 0.22)
-    angles = around(count, rng.uniform(0, 6)) + rng.uniform(-0.12, 0.12, count)
+    angles = circle_angles(count, rng.uniform(0, 6)) + rng.uniform(-0.12, 0.12, count)
     ends, t = rng.uniform(0.85, 1.0, count), np.linspace(0, 1, 9)[:-1, None]
     corners = polar(ends, angles)
     spans = corners[:, None] + (np.roll(corners, -1, axis=0) - corners)[:, None] * t
-    round_once = (spans * (1 - 4 * sag * t * (1 - t))).reshape(-1, 2)
-    circle = np.concatenate([round_once, round_once[:2]])
+    outer_ring = (spans * (1 - 4 * sag * t * (1 - t))).reshape(-1, 2)
+    circle = np.concatenate([outer_ring, outer_ring[:2]])
     threads = [stroke(circle * r, 0.045) for r in np.linspace(0.25, 0.88, rings)]
     spokes = [stroke(ray(a, 0, e), 0.05) for a, e in zip(angles, ends, strict=True)]
     return [(thread, "pale") for thread in (*threads, *spokes)]

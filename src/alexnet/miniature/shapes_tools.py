@@ -1,4 +1,4 @@
-"""Seven more classes, of tools, drawn as those of shapes: for pretraining on a wider set."""
+"""Seven tools and similar artefacts for the wide set; conventions as in shapes_basic."""
 
 import numpy as np
 
@@ -6,12 +6,12 @@ from alexnet.miniature.geometry import (
     Draft,
     Part,
     arc,
-    around,
     box,
+    circle_angles,
     disc,
-    mirrored,
+    mirror,
     polar,
-    rounded,
+    smooth,
     stroke,
 )
 
@@ -32,15 +32,15 @@ def hourglass(rng: np.random.Generator) -> list[Part]:
     y = np.linspace(-0.85, 0.85, 41)
     swell = np.sin(np.abs(y) / 0.85 * np.pi / 2) ** curve
     half = np.stack([neck + (wide - neck) * swell, y], -1)
-    left = rng.uniform(-0.7, -0.3)  # where the sand stands above; what has run down lies below
+    left = rng.uniform(-0.7, -0.3)  # level of the sand above; the rest has run down
     above, below = half[(y >= left) & (y <= 0)], half[y >= 0.85 + left * 0.7]
     heap = [(0, below[0, 1] - 0.15), *(below * (0.9, 1))]
     posts = [box(s * 0.62 - 0.05, -0.9, s * 0.62 + 0.05, 0.9) for s in (-1, 1)]
     caps = [box(-0.78, s * 0.93 - 0.1, 0.78, s * 0.93 + 0.1) for s in (-1, 1)]
-    sand = [mirrored(above * (0.9, 1)), box(-0.02, 0, 0.02, 0.8), mirrored(heap)]
+    sand = [mirror(above * (0.9, 1)), box(-0.02, 0, 0.02, 0.8), mirror(heap)]
     return [
         *((post, "second") for post in posts),
-        (mirrored(half), "pale"),
+        (mirror(half), "pale"),
         *((grains, "main") for grains in sand),
         *((cap, "second") for cap in caps),
     ]
@@ -53,7 +53,7 @@ def padlock(rng: np.random.Generator) -> list[Part]:
     shackle = np.concatenate([[(-reach, 0.2)], bow, [(reach, 0.2 - 1.8 * lift)]])
     corners = np.array([(-wide, 0), (wide, 0), (foot, tall), (-foot, tall)])
     halfway = (corners + np.roll(corners, -1, axis=0)) / 2
-    soft = rounded(np.stack([corners, halfway], axis=1).reshape(-1, 2))
+    soft = smooth(np.stack([corners, halfway], axis=1).reshape(-1, 2))
     case = soft if rng.integers(2) else corners
     bands = tall * (0.74 + 0.08 * np.arange(rng.integers(0, 4)))
     y = tall * 0.36
@@ -61,21 +61,21 @@ def padlock(rng: np.random.Generator) -> list[Part]:
         (stroke(shackle, thick), "second"),
         (case, "main"),
         *((box(-foot * 0.8, b, foot * 0.8, b + 0.035), "pale") for b in bands),
-        (mirrored([(0.035, y), (0.075, y + 0.22)]), "dark"),
+        (mirror([(0.035, y), (0.075, y + 0.22)]), "dark"),
         (disc(0, y, 0.1), "dark"),
     ]
 
 
 def screw(rng: np.random.Generator) -> list[Part]:
     thick, head = rng.uniform(0.16, 0.24), rng.uniform(0.4, 0.55)
-    shank = mirrored([(thick, -0.7), (thick, 0.55), (0.01, 1)])
+    shank = mirror([(thick, -0.7), (thick, 0.55), (0.01, 1)])
     winds: list[Part] = []
     for y in np.linspace(-0.42, 0.86, rng.integers(5, 11)):
         reach = (thick + 0.12) * min(1, (1.12 - y) / 0.5)
         winds.append((stroke([(-reach, y + 0.05), (reach, y - 0.05)], 0.06), "pale"))
     flat = [(head, -1), (head, -0.93), (thick, -0.66)]
     dome = polar(1.0, np.linspace(-np.pi / 2, 0, 12)) * (head, 0.34) - (0, 0.66)
-    top = mirrored(flat if rng.integers(2) else dome)
+    top = mirror(flat if rng.integers(2) else dome)
     return [(shank, "main"), *winds, (top, "second"), (box(-0.06, -1.02, 0.06, -0.86), "dark")]
 
 
@@ -98,7 +98,7 @@ def hammer(rng: np.random.Generator) -> list[Part]:
 def key(rng: np.random.Generator) -> list[Part]:
     lobes, thick, wide = rng.choice([1, 3, 4]), rng.uniform(0.12, 0.18), rng.uniform(0.5, 0.62)
     size, out = (0.4, 0.0) if lobes == 1 else (0.23, 0.27)
-    middles = polar(np.full(lobes, out), around(lobes, np.pi / lobes)) - (0.45, 0)
+    middles = polar(np.full(lobes, out), circle_angles(lobes, np.pi / lobes)) - (0.45, 0)
     teeth = np.arange(rng.integers(2, 5))
     wards = [box(0.8 - 0.19 * k, 0, 0.93 - 0.19 * k, rng.uniform(0.25, 0.5)) for k in teeth]
     collars = -0.02 + 0.13 * np.arange(rng.integers(1, 3))

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alexnet.dataset.shards import SIDE, Pixels, Shards
-from alexnet.runtime.processes import follow_parent
+from alexnet.runtime.processes import exit_with_parent
 
 BLOCK = 257  # images whose sum 16 bits can hold: 257 · 255 = 2¹⁶ − 1
 SHIFT = 128  # subtracted from pixel values, so that int8 can hold them
@@ -46,7 +46,7 @@ ZERO = Sums(0, np.zeros((SIDE, SIDE, 3), np.uint64), np.zeros((3, 3), np.uint64)
 
 def sum_shard(folder: Path, n: int) -> Sums:
     """Return the sums over shard `n` of the split in `folder`. Raises InputError if damaged."""
-    follow_parent()
+    exit_with_parent()
     shards = Shards(folder)
     use_torch = len(shards) > INT8_MIN_IMAGES
     if use_torch:

@@ -27,7 +27,7 @@ from alexnet.resize.shard_writer import (
 )
 from alexnet.runtime.errors import InputError
 from alexnet.runtime.files import write_atomically
-from alexnet.runtime.processes import follow_parent
+from alexnet.runtime.processes import exit_with_parent
 
 Ledger = list[OddFile]
 
@@ -113,7 +113,7 @@ def resize_shard(job: Job) -> None:
     Both are written under a random name and then renamed: if a run was killed, a worker on another
     machine may still be writing the same shard, and will produce the same bytes.
     """
-    follow_parent()
+    exit_with_parent()
     odd: Ledger = []
     part = _unfinished(job) / secrets.token_hex(8)
     part.parent.mkdir(exist_ok=True)

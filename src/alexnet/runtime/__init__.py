@@ -1,1 +1,1 @@
-"""What every stage uses: errors, files, processes, progress, threads."""
+"""What every stage uses: errors, files, paths, scratch folders, processes, progress, threads."""

@@ -1,21 +1,24 @@
-"""The one exception a user sees: what is wrong, where, and the command that fixes it."""
+"""The error that a user can fix: what is wrong, where, and the command that fixes it."""
 
 from pathlib import Path
 
 
 class InputError(Exception):
-    """Bad input, told in one line: `what, where; fix: command`. A stage prints it and exits 1."""
+    """Invalid input, reported as one line: `problem; fix: command`. A stage prints it, exits 1."""
 
-    def __init__(self, what: str, fix: str = "") -> None:
-        line = " ".join(what.split())
+    def __init__(self, problem: str, fix: str = "") -> None:
+        line = " ".join(problem.split())
         super().__init__(f"{line}; fix: {fix}" if fix else line)
 
 
 def rebuild_command(path: Path, stage: str) -> str:
-    """The command that makes a damaged output anew: DVC's cache holds the same file, so it too."""
-    again = f"dvc repro -f {stage}"
+    """Return the command that rebuilds a corrupt output.
+
+    An output is a link into DVC's cache, so the command deletes the corrupt file there too.
+    """
+    rerun = f"dvc repro -f {stage}"
     return (
-        f'find -H "$(dvc cache dir)" -samefile {path} -delete; {again}' if path.exists() else again
+        f'find -H "$(dvc cache dir)" -samefile {path} -delete; {rerun}' if path.exists() else rerun
     )
 
 

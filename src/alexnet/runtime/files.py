@@ -1,4 +1,4 @@
-"""Replace a file or a folder whole, or leave it as it was."""
+"""Atomic writes: a file or folder is replaced completely, or stays as it was."""
 
 import os
 import shutil
@@ -8,8 +8,8 @@ from pathlib import Path
 
 
 @contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """Have an error of the disk say where: of a failed write Python tells only what."""
+def _add_path_to_errors(path: Path) -> Iterator[None]:
+    """Add `path` to OSErrors that name no file, as those of a failed write or fsync."""
     try:
         yield
     except OSError as error:
@@ -18,69 +18,69 @@ def _naming(path: Path) -> Iterator[None]:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Replace `path` by `data`, or leave it as it was; on disk when this returns."""
-    beside = path.with_name(f".{path.name}.part")
+    """Replace the file `path` by `data`, synced to disk; on failure it is unchanged."""
+    part = path.with_name(f".{path.name}.part")
     try:
-        with _naming(path), beside.open("wb") as file:
+        with _add_path_to_errors(path), part.open("wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        beside.replace(path)
+        part.replace(path)
     finally:
-        beside.unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
     _sync(path.parent)
 
 
 @contextmanager
-def replaced(folder: Path) -> Iterator[Path]:
-    """A new folder to fill: whole, it takes the place of `folder`; until then that stays.
+def replace_folder(folder: Path) -> Iterator[Path]:
+    """Yield a new folder to fill; it replaces `folder` if the block succeeds.
 
-    Outputs are links into DVC's cache and never written in place.
+    Outputs are links into DVC's cache, so they must never be written in place.
     """
-    new, old = _beside(folder)
-    if old.exists() and not folder.exists():  # killed between two renames
+    new, old = _temporary_names(folder)
+    if old.exists() and not folder.exists():  # an earlier run was killed between two renames
         old.replace(folder)
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)
     try:
-        with _naming(folder):
+        with _add_path_to_errors(folder):
             yield new
-        take_place(new, folder)
+        move_into_place(new, folder)
     finally:
         shutil.rmtree(new, ignore_errors=True)
 
 
-def take_place(new: Path, folder: Path) -> None:
-    """Make the folder `new`, finished, the folder `folder`, or leave both as they were."""
+def move_into_place(finished: Path, folder: Path) -> None:
+    """Move the folder `finished` to `folder`, replacing it; on failure both are unchanged."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    beside, old = _beside(folder)
-    if new.stat().st_dev != folder.parent.stat().st_dev:  # another disk: nothing to rename
-        shutil.rmtree(beside, ignore_errors=True)
-        new = shutil.copytree(new, beside)
-    for path in (*new.rglob("*"), new):
+    new, old = _temporary_names(folder)
+    if finished.stat().st_dev != folder.parent.stat().st_dev:  # a rename cannot cross disks
+        shutil.rmtree(new, ignore_errors=True)
+        finished = shutil.copytree(finished, new)
+    for path in (*finished.rglob("*"), finished):
         _sync(path)
     if folder.exists():
         shutil.rmtree(old, ignore_errors=True)
         folder.replace(old)
     try:
-        new.replace(folder)
+        finished.replace(folder)
     except OSError:
         if old.exists():
             old.replace(folder)
         raise
-    _sync(folder.parent)  # where this fails both stay: neither is known to be on the disk
+    _sync(folder.parent)  # on failure keep both: neither is known to be on disk
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _beside(folder: Path) -> tuple[Path, Path]:
+def _temporary_names(folder: Path) -> tuple[Path, Path]:
     return folder.with_name(f".{folder.name}.new"), folder.with_name(f".{folder.name}.old")
 
 
 def _sync(path: Path) -> None:
-    """Have the disk hold what was written to a file, or which files a folder has."""
+    """Flush a file's data, or a folder's entries, to disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
-        with _naming(path):
+        with _add_path_to_errors(path):
             os.fsync(handle)
     finally:
         os.close(handle)

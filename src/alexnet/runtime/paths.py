@@ -1,4 +1,4 @@
-"""Where the checkout and the raw data lie."""
+"""Where the checkout and the raw data are."""
 
 import os
 from pathlib import Path
@@ -9,14 +9,14 @@ CHECKOUT = Path(__file__).resolve().parents[3]
 
 
 def home() -> Path:
-    """The main checkout, also from the copy in which DVC runs a queued experiment."""
+    """Return the main checkout, even in the copy where DVC runs a queued experiment."""
     return Path(os.environ.get("DVC_ROOT", CHECKOUT))
 
 
 def raw_folder(root: str) -> Path:
-    """The folder of a raw data set: IMAGENET_ROOT in the environment, else `root` under home.
+    """Return a raw data set's folder: IMAGENET_ROOT if set, else `root`, relative to home().
 
-    Raises InputError where there is no such folder.
+    Raises InputError if the folder does not exist.
     """
     folder = home() / os.environ.get("IMAGENET_ROOT", root)
     if not folder.is_dir():

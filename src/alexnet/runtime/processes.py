@@ -1,4 +1,4 @@
-"""Set up a process, follow its parent, and stop on SIGTERM."""
+"""Process setup, workers that exit with their parent, and SIGTERM as a request to stop."""
 
 import ctypes
 import multiprocessing
@@ -15,18 +15,18 @@ from alexnet.runtime.threads import Limit, share_cores
 
 
 @cache
-def follow_parent() -> None:
-    """In a worker: end when the parent ends, even a killed one.
+def exit_with_parent() -> None:
+    """In a worker: start a thread that exits when the parent ends, even by SIGKILL.
 
-    A worker left behind would hold the locks it inherited, and write beside the next run's. A pool
-    of ours has it as initializer, so that one which never got a job ends too; jobs that may be done
-    in another's pool call it themselves.
+    An orphaned worker would keep the locks it inherited and write at the same time as the next run.
+    Our own pools call this as initializer, so that idle workers exit too. Jobs that may run in
+    another library's pool call it themselves.
     """
     if multiprocessing.parent_process() is not None:
-        threading.Thread(target=_end_after_parent, daemon=True).start()
+        threading.Thread(target=_wait_for_parent, daemon=True).start()
 
 
-def _end_after_parent() -> None:
+def _wait_for_parent() -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()
@@ -34,16 +34,16 @@ def _end_after_parent() -> None:
 
 
 def prepare_process() -> Limit:
-    """Set this process up to compute with a net; return how many threads it uses.
+    """Set up memory and threads to run a net; return the thread limit.
 
-    Every process that does calls it once: stages, ranks, commands, experiments, benchmarks.
+    Every process that runs a net calls it once: stages, ranks, commands, experiments, benchmarks.
     """
     keep_freed_memory()
     return share_cores()
 
 
 def keep_freed_memory() -> None:
-    """Have glibc keep what tensors free: giving pages back doubles the time of a step."""
+    """Make glibc keep freed memory: returning pages doubles the time of a step."""
     if platform.libc_ver()[0] == "glibc":
         trim_threshold, mmap_max = -1, -4
         mallopt = ctypes.CDLL(None).mallopt
@@ -51,19 +51,19 @@ def keep_freed_memory() -> None:
         mallopt(mmap_max, 0)
 
 
-STOPPED = 128 + signal.SIGTERM  # the exit code: dvc repro takes it for a failure, and stops
+STOPPED = 128 + signal.SIGTERM  # exit code; dvc repro treats it as a failure and stops
 
 
 class Stop:
-    """While entered, SIGTERM ends nothing at once: it is obeyed between two steps."""
+    """A context in which SIGTERM only sets `requested`, which is checked after each step."""
 
     def __init__(self) -> None:
-        self.asked = False
-        self._before: Any = None
+        self.requested = False
+        self._previous: Any = None
 
     def __enter__(self) -> "Stop":
         if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGTERM, self._ask)
+            self._previous = signal.signal(signal.SIGTERM, self._request)
         return self
 
     def __exit__(
@@ -72,13 +72,13 @@ class Stop:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGTERM, self._before)
+        if self._previous is not None:
+            signal.signal(signal.SIGTERM, self._previous)
 
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        self.asked = True
+    def _request(self, number: int, frame: FrameType | None) -> None:
+        self.requested = True
 
-    def end(self, step: int) -> None:
-        """End the process, after a checkpoint, with a code that stops `dvc repro`."""
-        print(f"train: stopped after step {step}; the same command goes on", flush=True)
+    def exit(self, step: int) -> None:
+        """Exit after a checkpoint, with a code that stops `dvc repro`."""
+        print(f"train: stopped after step {step}; run the same command to resume", flush=True)
         sys.exit(STOPPED)

@@ -63,7 +63,7 @@ def train(
                 loss = train_step(state, groups, batch, seed, autocast)
                 state.advance(loss * batch.images)
                 advance(batch.images)
-                stopping = _stop_requested(stop.asked, state)
+                stopping = _stop_requested(stop.requested, state)
                 save_due = stopping or state.step % checkpoint_steps == 0
                 if save_due or state.step % STEPS_PER_CHECK == 0:
                     throughput.loss = _check_loss(state, data, lr)
@@ -71,7 +71,7 @@ def train(
                     save(folder, state)
                 if stopping:
                     barrier(net.layout)  # the checkpoint is written
-                    stop.end(state.step)
+                    stop.exit(state.step)
             _finish_epoch(state, data, val_shards, autocast, lr, throughput, folder)
     return state.history
 
