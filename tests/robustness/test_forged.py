@@ -27,7 +27,7 @@ from PIL import Image
 from rich.console import Console
 
 import small_run
-from alexnet.cli.inspect import index_tables, moments_table, shards_tables
+from alexnet.cli.data_summary import index_tables, moments_table, shards_tables
 from alexnet.dataset.checksummed import read_sealed, write_sealed
 from alexnet.dataset.index import load_index
 from alexnet.dataset.moments import load_moments

@@ -20,7 +20,7 @@ from alexnet.runtime.errors import InputError
 from alexnet.runtime.paths import CHECKOUT
 
 if TYPE_CHECKING:
-    from alexnet.cli.doctor import Finding
+    from alexnet.cli.diagnosis import Finding
     from alexnet.cli.dvc_lock import Output
 
 
@@ -41,7 +41,7 @@ def damage_in(
 ) -> Iterator[str]:
     """The same of any checkout, its outputs known."""
     from alexnet.cli import dvc_lock
-    from alexnet.cli.verify import verify, verify_model
+    from alexnet.cli.integrity import verify, verify_model
 
     data = root / "data"
     try:
@@ -72,7 +72,7 @@ def wrong_md5(parameters: list[str]) -> Iterator[str]:
 
 def findings(parameters: list[str]) -> Iterator[Finding]:
     """What doctor tells, problems among it; none of them keeps it from the next."""
-    from alexnet.cli import doctor
+    from alexnet.cli import diagnosis as doctor
 
     try:
         config = load_config(parameters)
@@ -89,15 +89,15 @@ def findings(parameters: list[str]) -> Iterator[Finding]:
 def dvc_damage(checkout: Path) -> Iterator[Finding]:
     """The files that a killed DVC left half-written."""
     from alexnet.cli import dvc_repair
-    from alexnet.cli.doctor import Finding
+    from alexnet.cli.diagnosis import Finding
 
     for line in dvc_repair.check(checkout):
         yield Finding("DVC's files", line, dvc_repair.COMMAND)
 
 
 def _raw(dataset: Any) -> Iterator[Finding]:
-    from alexnet.cli import doctor
-    from alexnet.cli.doctor import Finding
+    from alexnet.cli import diagnosis as doctor
+    from alexnet.cli.diagnosis import Finding
     from alexnet.index import layouts
 
     root = _root_if_drawn(dataset)
@@ -113,7 +113,7 @@ def _raw(dataset: Any) -> Iterator[Finding]:
 
 
 def _training(config: Config) -> Iterator[Finding]:
-    from alexnet.cli import doctor
+    from alexnet.cli import diagnosis as doctor
 
     model = asdict(config.model)
     del model["init_std"], model["init_bias"]

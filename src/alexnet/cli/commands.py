@@ -21,8 +21,8 @@ def predict(arguments: Namespace) -> int:
     """Print the likeliest labels of each photo; 1 if one could not be read."""
     import torch
 
+    from alexnet.cli.answers import as_json, as_table, heading
     from alexnet.cli.photos import Refused, Rule, answers, photos_in
-    from alexnet.cli.predict import as_json, as_table, heading
     from alexnet.launch.gpus import pick_device
     from alexnet.model.precision import pick_autocast
     from alexnet.runtime.processes import prepare_process
@@ -80,7 +80,7 @@ Seen = tuple[Iterable[RenderableType], Callable[[], Mapping[str, bytes]]]
 
 
 def _index(arguments: Namespace) -> Seen:
-    from alexnet.cli.inspect import (
+    from alexnet.cli.data_summary import (
         index_tables,
     )
 
@@ -88,7 +88,7 @@ def _index(arguments: Namespace) -> Seen:
 
 
 def _shards(arguments: Namespace) -> Seen:
-    from alexnet.cli.inspect import (
+    from alexnet.cli.data_summary import (
         contact_sheet,
         shards_tables,
     )
@@ -100,7 +100,7 @@ def _shards(arguments: Namespace) -> Seen:
 
 
 def _moments(arguments: Namespace) -> Seen:
-    from alexnet.cli.inspect import (
+    from alexnet.cli.data_summary import (
         moments_pictures,
         moments_table,
     )
@@ -129,7 +129,7 @@ def explain(arguments: Namespace) -> int:
     """Print what a metric rests on; 1 if any of it has changed since."""
     from alexnet.cli import provenance
     from alexnet.cli.checkups import raw_at_hand
-    from alexnet.cli.explain import explain
+    from alexnet.cli.trace import explain
 
     link = explain(CHECKOUT, arguments.metric, raw_at_hand())
     if arguments.json:
@@ -144,7 +144,7 @@ def export(arguments: Namespace) -> int:
     """Write a model as a graph that others run, compared with the original."""
     import torch
 
-    from alexnet.cli import export as export_module
+    from alexnet.cli import graph_export as export_module
     from alexnet.runtime.processes import prepare_process
 
     prepare_process()
@@ -185,7 +185,7 @@ def compare(arguments: Namespace) -> int:
 
 def submit(arguments: Namespace) -> int:
     """Write what ILSVRC's server takes; 1 if an image could not be read."""
-    from alexnet.cli.submit import load_voters, write_submission
+    from alexnet.cli.submission import load_voters, write_submission
     from alexnet.launch.gpus import pick_device
     from alexnet.runtime.processes import prepare_process
 

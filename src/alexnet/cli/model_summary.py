@@ -8,7 +8,7 @@ import numpy.typing as npt
 from rich.table import Table
 from rich.text import Text
 
-from alexnet.cli.inspect import columns
+from alexnet.cli.data_summary import columns
 from alexnet.cli.terminal import printable
 from alexnet.model.layer_shapes import LayerShape, NetConfig, layer_shapes
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from dvc.repo import Repo
 
-from alexnet.cli.explain import explain
 from alexnet.cli.provenance import Link
+from alexnet.cli.trace import explain
 from alexnet.dataset.index import ROW, Index, Synset, save_index
 from alexnet.runtime.errors import InputError
 from images import random_images, write_split

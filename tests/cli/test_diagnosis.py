@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from alexnet.cli import doctor
-from alexnet.cli.doctor import Cost, Finding
+from alexnet.cli import diagnosis as doctor
+from alexnet.cli.diagnosis import Cost, Finding
 from alexnet.config.compose import load_config
 from alexnet.dataset.index import ROW, Index, Synset, save_index
 from alexnet.model.layer_shapes import MAPS

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from alexnet.cli.answers import as_json, as_table, bar, heading
 from alexnet.cli.photos import Answer
-from alexnet.cli.predict import as_json, as_table, bar, heading
 
 SYNSETS = [
     {"devkit_id": 1, "wnid": "n01440764", "words": "tench, Tinca tinca"},

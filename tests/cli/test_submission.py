@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from alexnet.cli.submit import load_voters, write_submission
+from alexnet.cli.submission import load_voters, write_submission
 from alexnet.dataset.shards import Shards
 from alexnet.inference.ten_views import predict
 from alexnet.model.alexnet import initialise

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from alexnet.cli import export as export_module
-from alexnet.cli.export import TOLERANCE, check_needed, export
+from alexnet.cli import graph_export as export_module
+from alexnet.cli.graph_export import TOLERANCE, check_needed, export
 from alexnet.inference.ten_views import view_probabilities
 from alexnet.model.weights import load_model
 from alexnet.runtime.errors import InputError

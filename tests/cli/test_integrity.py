@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alexnet.cli.verify import verify, verify_model
+from alexnet.cli.integrity import verify, verify_model
 from alexnet.dataset.checksummed import read_sealed, write_sealed
 from alexnet.dataset.index import ROW, Index, Synset
 from alexnet.dataset.shards import Shards
