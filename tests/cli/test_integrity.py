@@ -1,4 +1,4 @@
-"""A whole data folder verified, then harmed in each of its parts."""
+"""A data folder is checked, then damaged in each of its parts."""
 
 import re
 import shutil
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alexnet.cli.integrity import verify, verify_model
+from alexnet.cli.integrity import check_model, check_splits
 from alexnet.dataset.checksummed import read_sealed, write_sealed
 from alexnet.dataset.index import ROW, Index, Synset
 from alexnet.dataset.shards import Shards
@@ -21,7 +21,7 @@ from small_model import small_model
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, images: Images) -> Path:
+def intact(tmp_path_factory: pytest.TempPathFactory, images: Images) -> Path:
     data = tmp_path_factory.mktemp("verified") / "data"
     write_split(data / "shards/train", images[:12], [0, 1, 2] * 4, records=5)
     write_split(data / "shards/val", images[12:], [0, 1] * 4)
@@ -37,83 +37,90 @@ def index() -> Index:
 
 
 def problems(data: Path) -> list[str]:
-    return list(verify(ThreadPoolExecutor(1), data, index()))
+    return list(check_splits(ThreadPoolExecutor(1), data, index()))
 
 
-def test_what_is_whole_has_no_problem(made: Path) -> None:
-    assert problems(made) == []
+def test_intact_data_has_no_problems(intact: Path) -> None:
+    assert problems(intact) == []
 
 
-def flipped(path: Path, at: int) -> None:
+def flip_bit(path: Path, at: int) -> None:
     data = bytearray(path.read_bytes())
     data[at] ^= 1
     path.write_bytes(data)
 
 
-def with_another_label(data: Path) -> None:
+def change_a_label(data: Path) -> None:
     folder = data / "shards/val"
     write_manifest(folder, np.zeros(8, np.int32), "raw", Shards(folder).manifest["shards"], [])
 
 
-def of_other_images(data: Path) -> None:
+def save_other_moments(data: Path) -> None:
     save_moments(data / "moments", sums_of(np.zeros((2, 256, 256, 3), np.uint8)))
 
 
-def of_another_mean(data: Path) -> None:
+def change_a_mean(data: Path) -> None:
     path = data / "moments/moments.json"
     content = read_sealed(path)
     content["channel_means"][0] += 1
     write_sealed(path, content)
 
 
-HARMS: dict[str, tuple[Callable[[Path], None], list[str]]] = {
+DAMAGE: dict[str, tuple[Callable[[Path], None], list[str]]] = {
     "pixel": (
-        lambda data: flipped(data / "shards/train/00001.lmdb", 400_000),
+        lambda data: flip_bit(data / "shards/train/00001.lmdb", 400_000),
         ["train/00001.lmdb: record 6 is damaged", "train/00001.lmdb: fix: find .*resize"],
     ),
-    "shard gone": (
+    "missing shard": (
         lambda data: (data / "shards/val/00000.lmdb").unlink(),
         ["val/00000.lmdb is missing", "val/00000.lmdb: fix: "],
     ),
-    "split gone": (
+    "missing split": (
         lambda data: shutil.rmtree(data / "shards/val"),
         ["val is not a whole split.*fix: dvc repro -f resize"],
     ),
-    "labels": (with_another_label, ["val/labels.npy does not agree with data/index"]),
+    "extra shard": (
+        lambda data: (data / "shards/val/00001.lmdb").touch(),
+        ["val/00001.lmdb is not in manifest.json; fix: rm "],
+    ),
+    "labels": (change_a_label, ["val/labels.npy differs from the labels in data/index"]),
     "mean": (
-        lambda data: flipped(data / "moments/mean_image.npy", 5000),
+        lambda data: flip_bit(data / "moments/mean_image.npy", 5000),
         ["mean_image.npy was changed.*fix: .*dvc repro -f moments"],
     ),
-    "moments edited": (of_another_mean, ["moments is not of these shards: moments.json; fix: "]),
+    "moments edited": (
+        change_a_mean,
+        ["moments was not computed from these shards: moments.json differs; fix: "],
+    ),
     "other moments": (
-        of_other_images,
-        ["moments is not of these shards: moments.json; fix: .*dvc repro -f moments"],
+        save_other_moments,
+        ["moments was not computed .* moments.json differs; fix: .*dvc repro -f moments"],
     ),
 }
 
 
-@pytest.mark.parametrize("harm", HARMS)
-def test_harm_is_told_with_its_place_and_mend(made: Path, tmp_path: Path, harm: str) -> None:
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damage_is_reported_with_place_and_fix(intact: Path, tmp_path: Path, damage: str) -> None:
     data = tmp_path / "data"
-    shutil.copytree(made, data)
-    do, says = HARMS[harm]
-    do(data)
-    told = problems(data)
-    assert len(told) == len(says), told
-    for line, pattern in zip(told, says, strict=True):
+    shutil.copytree(intact, data)
+    apply, patterns = DAMAGE[damage]
+    apply(data)
+    lines = problems(data)
+    assert len(lines) == len(patterns), lines
+    for line, pattern in zip(lines, patterns, strict=True):
         assert re.search(pattern, line), line
 
 
-def test_a_model_is_looked_at_too(tmp_path: Path) -> None:
-    assert list(verify_model(tmp_path / "train")) == []  # not trained yet
+def test_a_damaged_model_is_reported(tmp_path: Path) -> None:
+    assert list(check_model(tmp_path / "train")) == []  # not trained yet
     small_model(tmp_path / "train")
-    assert list(verify_model(tmp_path / "train")) == []
+    assert list(check_model(tmp_path / "train")) == []
     text = tmp_path / "train/model.json"
-    whole = text.read_text()
-    for other in (whole.replace('"lr": 0.01', '"lr": 0.1'), "{"):
+    intact = text.read_text()
+    for other in (intact.replace('"lr": 0.01', '"lr": 0.1'), "{"):
         text.write_text(other)
-        (line,) = verify_model(tmp_path / "train")
+        (line,) = check_model(tmp_path / "train")
         assert re.search("model.json .*fix: .*dvc repro -f train", line)
-    flipped(tmp_path / "train/model.safetensors", -3000)
-    (line,) = verify_model(tmp_path / "train")
+    flip_bit(tmp_path / "train/model.safetensors", -3000)
+    (line,) = check_model(tmp_path / "train")
     assert "changed after it was written" in line

@@ -9,52 +9,52 @@ from alexnet.model.layer_shapes import LAYERS, NetConfig, layer_shapes
 from small_model import described
 
 
-def weights_of(net: NetConfig) -> Weights:
-    """Zeros, in memory that nobody wrote to."""
+def zero_weights(net: NetConfig) -> Weights:
+    """Return zeros, in pages that the system has not allocated yet."""
     shapes = layer_shapes(net).items()
     return {f"{name}.weight": np.zeros(shape.weight, np.float32) for name, shape in shapes}
 
 
 @pytest.fixture(scope="module")
 def paper() -> Weights:
-    return weights_of(NetConfig())
+    return zero_weights(NetConfig())
 
 
-def test_the_papers_net_in_numbers(paper: Weights) -> None:
-    every = layers(NetConfig(), paper)
-    assert [layer.name for layer in every] == [name for name in LAYERS if name != "conv6"]
-    assert sum(layer.shape.parameters for layer in every) == 60_965_224
-    assert all(layer.zeros == 1 for layer in every)
+def test_the_layers_have_the_papers_parameter_count(paper: Weights) -> None:
+    summaries = layers(NetConfig(), paper)
+    assert [layer.name for layer in summaries] == [name for name in LAYERS if name != "conv6"]
+    assert sum(layer.shape.parameters for layer in summaries) == 60_965_224
+    assert all(layer.zeros == 1 for layer in summaries)
 
 
-def test_the_size_of_weights() -> None:
+def test_weight_statistics() -> None:
     net = NetConfig(classes=4, width_divisor=16)
-    weights = weights_of(net)
+    weights = zero_weights(net)
     weights["fc8.weight"][:] = np.array([3, -1, 0, 0])[:, None]
     last = layers(net, weights)[-1]
-    assert (last.mean_size, last.zeros) == (1.0, 0.5)
+    assert (last.mean_magnitude, last.zeros) == (1.0, 0.5)
     assert last.std == pytest.approx(1.5)
 
 
 def test_the_tables_fit_eighty_columns(paper: Weights) -> None:
     out = io.StringIO()
-    told = described() | {"net": {}}
-    for table in model_tables(paper, told | {"chosen": {"dataset": "ilsvrc2012"}}):
+    description = described() | {"net": {}}
+    for table in model_tables(paper, description | {"chosen": {"dataset": "ilsvrc2012"}}):
         Console(file=out, width=80).print(table)
-    said = out.getvalue()
+    text = out.getvalue()
     for number in ("60,965,224", "724.4 M", "37,752,832", "384×256×3×3", "256×27×27", "ilsvrc2012"):
-        assert number in said
+        assert number in text
 
 
-def test_counts_are_short() -> None:
+def test_counts_are_abbreviated() -> None:
     assert [short(n) for n in (105_415_200, 12_288)] == ["105.4 M", "12.3 k"]
 
 
 @pytest.mark.parametrize("chosen", [["quick"], "quick", None, {"model": {"a": "\x1b[31m"}}])
-def test_what_a_file_tells_of_its_run_is_shown_whatever_it_is(chosen: object) -> None:
-    told = described() | {"chosen": chosen, "seed": [1], "lr": {}}
+def test_invalid_run_facts_are_printed_safely(chosen: object) -> None:
+    description = described() | {"chosen": chosen, "seed": [1], "lr": {}}
     file = io.StringIO()
-    facts = next(model_tables({}, told))
+    facts = next(model_tables({}, description))
     Console(file=file, width=80).print(facts)
-    assert "not told" in file.getvalue()
+    assert "unknown" in file.getvalue()
     assert "\x1b" not in file.getvalue()

@@ -24,8 +24,8 @@ import torch
 
 import faults
 import small_run
-from alexnet.cli.checkups import damage_in
-from alexnet.cli.dvc_lock import Output
+from alexnet.cli import dvc_lock
+from alexnet.cli.integrity import check_data
 from alexnet.runtime.errors import InputError
 from alexnet.train.checkpoint import BEFORE, NEWEST
 from faults import BYTES, FORGED, Fault, Scene
@@ -84,7 +84,7 @@ class Run:
     root: Path
     other: Path
     loaded: dict[str, str]
-    outputs: list[Output]
+    locked: dict[str, str]
     goes_on: list[str]  # from the newest checkpoint, from the one before, from the start
 
 
@@ -123,7 +123,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         (top / "copy" / CHECKPOINTS / name).unlink()
         going.append(small_run.resumed(top / "copy")[0])
     assert len(set(going)) == 3
-    return Run(root, top / "other", loaded, small_run.locked_outputs(root), going)
+    return Run(root, top / "other", loaded, small_run.locked_md5s(root), going)
 
 
 class AtOnce(Executor):
@@ -159,8 +159,16 @@ def looked_at(run: Run, part: Part, root: Path, kind: str, touched: set[Path]) -
     if part is PARTS["checkpoints"]:
         go_on(root, seen)
     else:
-        seen.told += damage_in(root, AtOnce(), run.outputs, seen.told.append)
+        seen.told += reported(root, run)
     return seen
+
+
+def reported(root: Path, run: Run) -> list[str]:
+    """What `verify` prints of the data in `root`, problems and notes."""
+    lines = list(check_data(AtOnce(), root / "data"))
+    for output in small_run.compare_with_lock(root, run.locked):
+        lines += dvc_lock.report(root, output, lines.append)
+    return lines
 
 
 def undo(run: Run, root: Path, files: set[Path]) -> None:
@@ -288,5 +296,4 @@ def test_no_damage_is_silent(name: str, run: Run, tmp_path: Path) -> None:
 
 
 def test_a_whole_run_has_no_damage(run: Run) -> None:
-    notes: list[str] = []
-    assert list(damage_in(run.root, AtOnce(), run.outputs, notes.append)) == notes == []
+    assert reported(run.root, run) == []

@@ -115,7 +115,7 @@ def test_a_clone_without_raw_data_trains_on_what_it_pulled(
     assert files(second) == files(pushed)
     for data in files(second).values():
         assert bucket.get(bucket.key_of(data)) == data
-    assert second.alexnet("verify").splitlines()[-1] == "verify: data/ is as it was written"
+    assert second.alexnet("verify").splitlines()[-1] == "verify: all files match their checksums"
     said = second.run("dvc", "exp", "run", "-S", "lr=0.02", "train", **NOWHERE)
     assert second.stages_run(said) == ["train"]
     assert not (second.folder / "raw").exists()

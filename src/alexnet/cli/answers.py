@@ -1,4 +1,4 @@
-"""What was predicted, to look at or to read by a program."""
+"""The answer for a photo, as JSON or a table."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,25 +10,25 @@ from rich.text import Text
 from alexnet.cli.photos import Answer
 from alexnet.cli.terminal import printable
 
-BAR = 20  # characters wide at 100 %
+BAR = 20  # characters at 100 %
 EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
 def as_json(answer: Answer, synsets: Sequence[Mapping[str, Any]]) -> str:
-    """An answer in one line of JSON."""
+    """Return an answer as one line of JSON."""
     pairs = zip(answer.labels, answer.probabilities, strict=True)
     top = [{"label": n, **_class(synsets[n]), "probability": p} for n, p in pairs]
     return json.dumps({"photo": str(answer.photo), "top": top, "odd": answer.odd})
 
 
 def heading(answer: Answer) -> Text:
-    """The photo's name, and what was odd about it."""
+    """Return the photo's name, and what was odd about it."""
     odd = f"  ({printable('; '.join(answer.odd))})" if answer.odd else ""
     return Text.assemble((printable(str(answer.photo)), "bold"), (odd, "dim"), overflow="fold")
 
 
 def as_table(answer: Answer, synsets: Sequence[Mapping[str, Any]]) -> Table:
-    """An answer to look at: a bar for each label, in full where the probability is 1."""
+    """Return a table: probability, bar, wnid and words of each label."""
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(justify="right", no_wrap=True, width=9)
     for style in ("cyan", "dim"):
@@ -42,9 +42,9 @@ def as_table(answer: Answer, synsets: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def bar(probability: float) -> str:
-    """A bar of BAR characters at most, to an eighth of one."""
-    whole, eighths = divmod(round(8 * BAR * probability), 8)
-    return ("█" * whole + EIGHTHS[eighths]).ljust(BAR)[:BAR]
+    """Return a bar, BAR characters at probability 1, in eighths of characters."""
+    full, eighths = divmod(round(8 * BAR * probability), 8)
+    return ("█" * full + EIGHTHS[eighths]).ljust(BAR)[:BAR]
 
 
 def _class(synset: Mapping[str, Any]) -> dict[str, str]:

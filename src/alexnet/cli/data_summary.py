@@ -1,4 +1,4 @@
-"""What the index, the shards and the moments hold, as tables and pictures to look at."""
+"""The index, the shards and the moments as tables and pictures."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,16 +18,16 @@ from alexnet.dataset.shards import Shards
 from alexnet.index.layouts import label_order
 from alexnet.moments.pca import IMAGENET_AXES, IMAGENET_DEVIATIONS, IMAGENET_MEANS
 
-TIMES = 4  # the strip's photo is drawn at 256 / TIMES pixels
-MOST_ROWS = 12  # of a table; the rest is counted
+REDUCTION = 4  # the relit photo is 256 / REDUCTION pixels wide
+MAX_ROWS = 12  # of a table; the rest is counted
 SHEET = 10, 6, 96  # columns, rows, pixels of a thumbnail
 MEGA, GIGA = 1e6, 1e9
 
 
 def index_tables(folder: Path) -> Iterator[Table]:
-    """Of each split its images and the extremes of its classes; the archives they lie in.
+    """Yield the splits with their smallest and largest class, then the archives.
 
-    Raises InputError where `folder` holds no index.
+    Raises InputError if `folder` holds no index.
     """
     index = load_index(folder)
     title = f"{len(index.synsets):,} classes; {label_order(index)}"
@@ -36,12 +36,12 @@ def index_tables(folder: Path) -> Iterator[Table]:
         size = f"{rows['size'].sum() / GIGA:,.3f}"
         table.add_row(split, f"{len(rows):,}", size, *_extremes(index, rows))
     yield table
-    table = columns("where they lie", "archive or folder", "images", "MB")
-    labels = [rows["archive"] for rows in index.splits.values()]
-    counts = np.bincount(np.concatenate(labels), minlength=len(index.archives))
-    places = zip(index.archives, counts.tolist(), strict=True)
+    table = columns("sources", "archive or folder", "images", "MB")
+    archives = [rows["archive"] for rows in index.splits.values()]
+    counts = np.bincount(np.concatenate(archives), minlength=len(index.archives))
+    sources = zip(index.archives, counts.tolist(), strict=True)
     add_rows(
-        table, [(printable(path), f"{n:,}", f"{size / MEGA:,.1f}") for (path, size), n in places]
+        table, [(printable(path), f"{n:,}", f"{size / MEGA:,.1f}") for (path, size), n in sources]
     )
     yield table
 
@@ -53,16 +53,16 @@ def _extremes(index: Index, rows: Rows) -> Iterator[str]:
 
 
 def shards_tables(folder: Path) -> Iterator[Table]:
-    """Of each shard of a split its records, bytes and SHA-256; the odd files, by what was odd.
+    """Yield the shards of a split, then its odd files by kind.
 
-    Raises InputError where `folder` is not a whole split.
+    Raises InputError if `folder` is not a complete split.
     """
     manifest = Shards(folder).manifest
     shards, odd = manifest["shards"], manifest["odd"]
     images = sum(shard["records"] for shard in shards)
     size = sum(shard["bytes"] for shard in shards) / MEGA
     title = f"{folder.name}: {images:,} images, {size:,.1f} MB of {manifest['pixels']} pixels"
-    table = columns(title, "shard", "from record", "records", "MB", "SHA-256")
+    table = columns(title, "shard", "first record", "records", "MB", "SHA-256")
     cells = ("file", "first", "records", "bytes", "sha256")
     of_shards = [tuple(shard[name] for name in cells) for shard in shards]
     add_rows(
@@ -74,10 +74,10 @@ def shards_tables(folder: Path) -> Iterator[Table]:
 
 
 def _ledger(odd: Sequence[Any]) -> Table:
-    """What is alike is counted; of each kind the first file is named."""
+    """Count the odd files of each kind and name the first."""
     kinds = Counter((entry["what"], entry["done"]) for entry in odd)
     first = {(entry["what"], entry["done"]): entry["name"] for entry in reversed(odd)}
-    table = columns("odd files", "files", "done", "what", "the first")
+    table = columns("odd files", "files", "action", "reason", "first file")
     rows = [
         (f"{n:,}", kind[1], printable(kind[0]), printable(first[kind]))
         for kind, n in kinds.most_common()
@@ -87,7 +87,7 @@ def _ledger(odd: Sequence[Any]) -> Table:
 
 
 def contact_sheet(folder: Path) -> bytes:
-    """Sixty images of a split, evenly spaced among its records, as a PNG file."""
+    """Return sixty evenly spaced images of a split as a PNG file."""
     from alexnet.figures.style import png_bytes
 
     across, down, side = SHEET
@@ -101,14 +101,14 @@ def contact_sheet(folder: Path) -> bytes:
 
 
 def moments_table(folder: Path) -> Table:
-    """The channel means and the eigenpairs beside those of ILSVRC-2012's training images.
+    """Return channel means and eigenpairs beside those of ILSVRC-2012's training set.
 
-    Raises InputError where `folder` holds no moments.
+    Raises InputError if `folder` holds no moments.
     """
     load_moments(folder)
     colour = read_sealed(folder / "moments.json")
     table = Table(title=f"{colour['images']:,} images; {colour['units']}", title_justify="left")
-    for head in ("", "here", "ILSVRC-2012"):
+    for head in ("", "this data", "ILSVRC-2012"):
         table.add_column(head, justify="left" if not head else "right")
     for name, mean, reference in zip("RGB", colour["channel_means"], IMAGENET_MEANS, strict=True):
         table.add_row(f"mean of {name}", f"{mean:.2f}", f"{reference:.1f}")
@@ -118,24 +118,24 @@ def moments_table(folder: Path) -> Table:
         table.add_row(f"λ{n}", f"{value:,.1f}", f"{reference**2:,.0f}")
         table.add_row(f"√λ{n}", f"{root:.2f}", f"{reference:.2f}")
     table.add_section()
-    for n, (here, reference) in enumerate(
+    for n, (vector, reference) in enumerate(
         zip(colour["eigenvectors"], IMAGENET_AXES, strict=True), 1
     ):
-        table.add_row(f"p{n} (R, G, B; ±)", _vector(here), _vector(reference))
+        table.add_row(f"p{n} (R, G, B; ±)", _vector(vector), _vector(reference))
     return table
 
 
 def moments_pictures(data: Path) -> dict[str, bytes]:
-    """mean_image, eigenpairs and relit, a photo of the set relit along each axis, as PNG files.
+    """Return PNG files: mean_image, eigenpairs, relit (a photo along each axis).
 
-    Raises InputError where `data` lacks moments or shards.
+    Raises InputError if `data` lacks moments or shards.
     """
     from alexnet.figures.pca_colour import eigenpairs_picture, relit_picture
     from alexnet.figures.style import png_bytes
 
     moments = load_moments(data / "moments")
     train = Shards(data / "shards/train")
-    photo = train.read(train.records[0])[::TIMES, ::TIMES]
+    photo = train.read(train.records[0])[::REDUCTION, ::REDUCTION]
     pairs = moments.eigenvalues, moments.eigenvectors
     return {
         "mean_image": (data / "moments/mean_image.png").read_bytes(),
@@ -145,21 +145,21 @@ def moments_pictures(data: Path) -> dict[str, bytes]:
 
 
 def columns(title: str, *heads: str) -> Table:
-    """A table without side walls, its first column and words to the left, numbers to the right."""
+    """Return a table without side borders: text aligned left, numbers right."""
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    words = {"smallest class", "largest class", "done", "what", "the first", "SHA-256", ""}
+    text = {"smallest class", "largest class", "action", "reason", "first file", "SHA-256", ""}
     for n, head in enumerate(heads):
-        left = n == 0 or head in words
+        left = n == 0 or head in text
         table.add_column(head, justify="left" if left else "right", overflow="fold")
     return table
 
 
 def add_rows(table: Table, rows: Sequence[tuple[str, ...]]) -> None:
-    """As many as are looked at; of the rest, how many they are."""
-    for row in rows[:MOST_ROWS]:
+    """Add at most MAX_ROWS rows, then the number of the others."""
+    for row in rows[:MAX_ROWS]:
         table.add_row(*row)
-    if len(rows) > MOST_ROWS:
-        table.add_row(f"and {len(rows) - MOST_ROWS:,} more")
+    if len(rows) > MAX_ROWS:
+        table.add_row(f"and {len(rows) - MAX_ROWS:,} more")
 
 
 def _vector(values: Iterable[float]) -> str:

@@ -1,4 +1,4 @@
-"""A model as a graph that others run, ONNX or torch.export, compared before it is kept."""
+"""A model as an ONNX or torch.export graph, compared with the original before it is kept."""
 
 import json
 import logging
@@ -23,18 +23,19 @@ from alexnet.model.alexnet import AlexNet
 from alexnet.runtime.errors import InputError
 
 TOLERANCE = 1e-5  # of a probability
-LOG_TOLERANCE = 1e-3  # of the logarithm of one above LEAST: where one class takes all, others tell
+LOG_TOLERANCE = 1e-3  # of a log probability above LEAST: tests the small ones beside a large one
 LEAST = 1e-6
-NEEDED = ("onnx", "onnxruntime", "onnxscript")
+ONNX_PACKAGES = ("onnx", "onnxruntime", "onnxscript")
 
 Floats = npt.NDArray[np.float32]
 Run = Callable[[Floats], Floats]
 
 
 class Classifier(nn.Module):
-    """(n, 3, 256, 256) float32 RGB, 0–255 → class probabilities (n, classes) float32.
+    """A net with its preprocessing, from images to class probabilities.
 
-    Of the centre view, or the mean of ten views' (section 4.1); the mean image is subtracted here.
+    (n, 3, 256, 256) float32 RGB, 0–255 → (n, classes) float32. Subtracts the mean image; takes the
+    centre view or averages ten views (section 4.1).
     """
 
     mean: Tensor
@@ -45,42 +46,42 @@ class Classifier(nn.Module):
         self.register_buffer("mean", mean.permute(2, 0, 1).contiguous())
 
     def forward(self, images: Tensor) -> Tensor:
-        """As evaluation.view_probabilities, of images that are no longer bytes."""
+        """Compute what ten_views.view_probabilities does, from float images."""
         x, crop = images - self.mean, self.net.crop
-        places = views_of(crop) if self.ten_views else [views_of(crop)[CENTRE_VIEW]]
-        views = [x[:, :, top : top + crop, left : left + crop] for top, left in places]
+        corners = views_of(crop) if self.ten_views else [views_of(crop)[CENTRE_VIEW]]
+        views = [x[:, :, top : top + crop, left : left + crop] for top, left in corners]
         views += [view.flip(3) for view in views if self.ten_views]
         probabilities = F.softmax(self.net(torch.cat(views)), dim=1)
         return probabilities.reshape(len(views), -1, self.net.classes).mean(dim=0)
 
 
-def export(
+def export_graph(
     path: Path, kind: str, net: AlexNet, mean: Tensor, described: Mapping[str, Any], ten_views: bool
 ) -> float:
-    """Write the graph to `path`; `kind`: "onnx" or "pt2". Batches of any size go in.
+    """Write an "onnx" or "pt2" graph for any batch size.
 
-    mean (256, 256, 3). What it computes is compared with what evaluation computes, on noise, on
-    extremes and on pictures like the mean image: within TOLERANCE, or nothing is left behind.
-    Returns the greatest difference. `described` goes into the file's metadata, with what goes in
-    and out. Raises InputError.
+    mean (256, 256, 3). The graph is compared with evaluation on noise, on extremes and on pictures
+    like the mean image; `path` is written only if they agree within TOLERANCE. `described`
+    and the signature become its metadata. Returns the largest difference of a probability. Raises
+    InputError.
     """
     model = Classifier(net.eval(), mean, ten_views).eval()
-    write, run_of = KINDS[kind]
+    write, load = KINDS[kind]
     text = json.dumps(dict(described) | _signature(model), ensure_ascii=False)
     part = path.with_name(f".part-{path.name}")
     try:
-        with _quietly():
+        with _silenced():
             write(part, model, text)
-            apart = difference(run_of(part), net, mean, ten_views)
+            difference = largest_difference(load(part), net, mean, ten_views)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
-    return apart
+    return difference
 
 
-def difference(run: Run, net: AlexNet, mean: Tensor, ten_views: bool) -> float:
-    """The greatest difference of a probability. Raises InputError where it is beyond TOLERANCE."""
-    greatest = 0.0
+def largest_difference(run: Run, net: AlexNet, mean: Tensor, ten_views: bool) -> float:
+    """Return a probability's largest difference. Raises InputError if above TOLERANCE."""
+    largest = 0.0
     for images in _inputs(mean):
         found = torch.from_numpy(
             run(images.permute(0, 3, 1, 2).float().contiguous().numpy())
@@ -88,17 +89,17 @@ def difference(run: Run, net: AlexNet, mean: Tensor, ten_views: bool) -> float:
         with torch.no_grad():
             ten, centre = view_probabilities(net, images, mean)
         expected = ten if ten_views else centre
-        apart = (found - expected).abs().max().item()
-        logs = (found.clamp(LEAST).log() - expected.clamp(LEAST).log()).abs().max().item()
-        if not (apart <= TOLERANCE and logs <= LOG_TOLERANCE):
-            what = f"the exported model differs from the original by {apart:.1g} of a probability"
-            raise InputError(what, "nothing was written; say so, with the model, in an issue")
-        greatest = max(greatest, apart)
-    return greatest
+        difference = (found - expected).abs().max().item()
+        log_difference = (found.clamp(LEAST).log() - expected.clamp(LEAST).log()).abs().max().item()
+        if not (difference <= TOLERANCE and log_difference <= LOG_TOLERANCE):
+            problem = f"a probability of the exported model differs by {difference:.1g}"
+            raise InputError(f"{problem}; no file was written", "report an issue with the model")
+        largest = max(largest, difference)
+    return largest
 
 
 def _inputs(mean: Tensor) -> Iterator[Tensor]:
-    """(n, 256, 256, 3) uint8: batches of one, two and five."""
+    """Yield (n, 256, 256, 3) uint8: batches of two, one and five."""
     draw = torch.Generator().manual_seed(0)
     yield torch.randint(0, 256, (2, SIDE, SIDE, 3), generator=draw, dtype=torch.uint8)
     yield mean.round().to(torch.uint8)[None]
@@ -112,10 +113,10 @@ def _inputs(mean: Tensor) -> Iterator[Tensor]:
 
 
 def _signature(model: Classifier) -> dict[str, str]:
-    rule = "the mean of ten views" if model.ten_views else "the centre view"
+    views = "the mean of ten views" if model.ten_views else "the centre view"
     return {
-        "takes": f"images: float32 (n, 3, {SIDE}, {SIDE}), RGB, 0–255, mean not yet subtracted",
-        "gives": f"probabilities: float32 (n, {model.net.classes}), as synsets, of {rule}",
+        "takes": f"images: float32 (n, 3, {SIDE}, {SIDE}), RGB, 0–255, mean not subtracted",
+        "gives": f"probabilities: float32 (n, {model.net.classes}), ordered as synsets, of {views}",
     }
 
 
@@ -129,9 +130,9 @@ def _write_pt2(path: Path, model: Classifier, text: str) -> None:
     torch.export.save(_graph(model), path, extra_files={"alexnet.json": text})
 
 
-def _run_pt2(path: Path) -> Run:
-    again: Any = torch.export.load(path).module()
-    return lambda images: again(torch.from_numpy(images)).detach().numpy()
+def _load_pt2(path: Path) -> Run:
+    graph: Any = torch.export.load(path).module()
+    return lambda images: graph(torch.from_numpy(images)).detach().numpy()
 
 
 def _write_onnx(path: Path, model: Classifier, text: str) -> None:
@@ -142,15 +143,15 @@ def _write_onnx(path: Path, model: Classifier, text: str) -> None:
     program.save(path, external_data=False)
 
 
-def _run_onnx(path: Path) -> Run:
+def _load_onnx(path: Path) -> Run:
     runtime = import_module("onnxruntime")
     session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
     return lambda images: session.run(["probabilities"], {"images": images})[0]
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
-    """Without what the exporters say of themselves; what matters is what they wrote."""
+def _silenced() -> Iterator[None]:
+    """Silence the exporters' warnings: the result is compared anyway."""
     logging.disable(logging.WARNING)
     try:
         with warnings.catch_warnings(action="ignore"):
@@ -160,13 +161,13 @@ def _quietly() -> Iterator[None]:
 
 
 KINDS: dict[str, tuple[Callable[[Path, Classifier, str], None], Callable[[Path], Run]]] = {
-    "onnx": (_write_onnx, _run_onnx),
-    "pt2": (_write_pt2, _run_pt2),
+    "onnx": (_write_onnx, _load_onnx),
+    "pt2": (_write_pt2, _load_pt2),
 }
 
 
-def check_needed(kind: str) -> None:
-    """Raise InputError where a package is missing that `kind` is written or run with."""
-    missing = [name for name in NEEDED if kind == "onnx" and find_spec(name) is None]
+def check_packages(kind: str) -> None:
+    """Raise InputError if a package that `kind` needs is missing."""
+    missing = [name for name in ONNX_PACKAGES if kind == "onnx" and find_spec(name) is None]
     if missing:
-        raise InputError(f"ONNX needs {', '.join(missing)}", 'pip install "alexnet[onnx]"')
+        raise InputError(f"ONNX requires {', '.join(missing)}", 'pip install "alexnet[onnx]"')

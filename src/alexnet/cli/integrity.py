@@ -1,4 +1,4 @@
-"""What lies on disk against what was written: every byte read again, every number made again."""
+"""What is on disk against what was written: reads every byte and recomputes the moments."""
 
 import json
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alexnet.dataset.checksummed import read_sealed
-from alexnet.dataset.index import Index
+from alexnet.dataset.index import Index, load_index
 from alexnet.dataset.moments import load_moments
 from alexnet.dataset.shards import Shards
 from alexnet.model.model_file import MODEL, read_model
@@ -23,37 +23,47 @@ from alexnet.runtime.progress import track
 
 
 @dataclass(frozen=True)
-class Checked:
-    """A shard read again: its damage, line by line; the sums over it, or None if there is any."""
+class ShardCheck:
+    """A shard's problems, one line each, and its sums, None if damaged."""
 
-    damage: list[str]
+    problems: list[str]
     sums: Sums | None
 
 
-def verify_shard(folder: Path, n: int) -> Checked:
-    """Check shard `n` of the split in `folder` by its SHA-256 and, where that fails, by record."""
-    damage = list(Shards(folder).damage(n))
-    return Checked(damage, None if damage else sums_of_shard(folder, n))
+def check_data(pool: Executor, data: Path) -> Iterator[str]:
+    """Yield one line per problem of index, shards, moments and model."""
+    try:
+        yield from check_splits(pool, data, load_index(data / "index"))
+    except InputError as error:  # in the index: the model can still be checked
+        yield str(error)
+    yield from check_model(data / "train")
 
 
-def verify(pool: Executor, data: Path, index: Index) -> Iterator[str]:
-    """Each of the shards, labels and moments under `data` that is not as it was written, a line."""
+def check_splits(pool: Executor, data: Path, index: Index) -> Iterator[str]:
+    """Yield one line per problem of shards, labels and moments."""
     for split, rows in index.splits.items():
         folder = data / "shards" / split
         try:
-            yield from _labels(folder, rows["label"])
-            all_sums = []
-            for checked in _shards(pool, folder):
-                yield from checked.damage
-                all_sums.append(checked.sums)
+            yield from _check_files(folder)
+            yield from _check_labels(folder, rows["label"])
+            sums = []
+            for shard in _check_shards(pool, folder):
+                yield from shard.problems
+                sums.append(shard.sums)
             if split == "train":
-                yield from _moments(data / "moments", all_sums)
+                yield from _check_moments(data / "moments", sums)
         except InputError as error:
             yield str(error)
 
 
-def verify_model(folder: Path) -> Iterator[str]:
-    """What is wrong with data/train: its model, sealed, and model.json, which repeats it."""
+def check_shard(folder: Path, n: int) -> ShardCheck:
+    """Check a shard's SHA-256 and, if it is wrong, each record's checksum."""
+    problems = list(Shards(folder).damage(n))
+    return ShardCheck(problems, None if problems else sums_of_shard(folder, n))
+
+
+def check_model(folder: Path) -> Iterator[str]:
+    """Yield a line if the model file is damaged or contradicts model.json."""
     if not folder.exists():
         return
     text = folder / "model.json"
@@ -61,37 +71,45 @@ def verify_model(folder: Path) -> Iterator[str]:
     try:
         *_, described = read_model(folder)
         if json.loads(text.read_bytes()) != described:
-            yield f"{text} is not that of its model; fix: {fix}"
+            yield f"{text} does not describe {MODEL}; fix: {fix}"
     except InputError as error:
-        what, *_ = str(error).partition("; fix: ")
-        yield f"{what}; fix: {rebuild_command(folder / MODEL, 'train')}"
+        problem, *_ = str(error).partition("; fix: ")
+        yield f"{problem}; fix: {rebuild_command(folder / MODEL, 'train')}"
     except (OSError, ValueError) as error:
         yield f"{text} cannot be read: {error}; fix: {fix}"
 
 
-def _shards(pool: Executor, folder: Path) -> Iterator[Checked]:
-    count = len(Shards(folder).manifest["shards"])
-    checked = pool.map(partial(verify_shard, folder), range(count))
-    return track(checked, count, f"verify {folder.name}", "shards")
+def _check_files(folder: Path) -> Iterator[str]:
+    """Report the shards that the manifest does not list."""
+    listed = {shard["file"] for shard in Shards(folder).manifest["shards"]}
+    for path in sorted(folder.glob("*.lmdb")):
+        if path.name not in listed:
+            yield f"{path} is not in manifest.json; fix: rm {path}"
 
 
-def _labels(folder: Path, labels: npt.NDArray[np.integer[Any]]) -> Iterator[str]:
+def _check_labels(folder: Path, labels: npt.NDArray[np.integer[Any]]) -> Iterator[str]:
     shards = Shards(folder)
     if len(labels) != len(shards.labels):
         yield f"{folder} has {len(shards.labels):,} rows, its index {len(labels):,}"
     elif (shards.labels[shards.records] != labels[shards.records]).any():
-        yield f"{folder / 'labels.npy'} does not agree with data/index"
+        yield f"{folder / 'labels.npy'} differs from the labels in data/index"
 
 
-def _moments(folder: Path, sums: list[Sums | None]) -> Iterator[str]:
-    """Integers leave no room for doubt: the same images give the same bits."""
+def _check_shards(pool: Executor, folder: Path) -> Iterator[ShardCheck]:
+    count = len(Shards(folder).manifest["shards"])
+    checks = pool.map(partial(check_shard, folder), range(count))
+    return track(checks, count, f"verify {folder.name}", "shards")
+
+
+def _check_moments(folder: Path, sums: list[Sums | None]) -> Iterator[str]:
+    """Recompute the moments from integer sums: the same images give equal bits."""
     written, colour = load_moments(folder), read_sealed(folder / "moments.json")
-    whole = [some for some in sums if some is not None]
-    if len(whole) < len(sums):
-        return  # what was summed over is no longer there
-    total = sum(whole, start=NOTHING)
+    intact = [shard for shard in sums if shard is not None]
+    if len(intact) < len(sums):
+        return  # a damaged shard cannot be summed
+    total = sum(intact, start=NOTHING)
     same_colour = colour | colour_moments(total) == colour
     if not same_colour or not np.array_equal(written.mean_image, mean_image(total)):
         name = "mean_image.npy" if same_colour else "moments.json"
         fix = rebuild_command(folder / name, "moments")
-        yield f"{folder} is not of these shards: {name}; fix: {fix}"
+        yield f"{folder} was not computed from these shards: {name} differs; fix: {fix}"

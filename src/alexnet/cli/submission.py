@@ -1,4 +1,4 @@
-"""Images without labels, as ILSVRC-2012's test tar → the file that its server takes (section 6)."""
+"""Classify ILSVRC's unlabelled test images for its server (section 6)."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from alexnet.archives.reader import read_image
-from alexnet.cli.photos import Rule, read_ahead
+from alexnet.cli.photos import ResizeRule, read_ahead
 from alexnet.dataset.shards import SIDE, Pixels
 from alexnet.index.class_archives import Archives, flat_rows
 from alexnet.inference.ten_views import view_probabilities
@@ -27,60 +27,63 @@ from alexnet.runtime.progress import progress
 BATCH = 32
 
 
-class Voter(NamedTuple):
-    """A net, its mean image (256, 256, 3) on the same device, and what its file tells of it."""
+class EnsembleMember(NamedTuple):
+    """A net, its mean image (256, 256, 3) on the same device, and its description."""
 
     net: AlexNet
     mean: Tensor
     described: dict[str, Any]
 
 
-def load_voters(paths: Sequence[Path], device: torch.device) -> list[Voter]:
-    """The models of these files, or folders. Raises InputError where their classes differ."""
-    voters = []
+def load_ensemble(paths: Sequence[Path], device: torch.device) -> list[EnsembleMember]:
+    """Load models. Raises InputError if their classes or input rules differ."""
+    members: list[EnsembleMember] = []
     for path in paths:
         net, moments, described = load_model(path)
         mean = torch.from_numpy(moments.mean_image).to(device)
-        voters.append(Voter(net.to(device).eval(), mean, described))
+        members.append(EnsembleMember(net.to(device).eval(), mean, described))
         for part in ("synsets", "input"):
-            if described[part] != voters[0].described[part]:
-                what = f"{path} and {paths[0]} differ in their {part}"
-                raise InputError(what, "name models that were trained on the same classes")
-    return voters
+            if described[part] != members[0].described[part]:
+                problem = f"{path} and {paths[0]} differ in their {part}"
+                raise InputError(problem, "choose models that were trained on the same classes")
+    return members
 
 
-def write_submission(path: Path, voters: Sequence[Voter], images: Path) -> list[str]:
-    """Write a line for each of `images`, a tar or folder, in order of their names: five class ids.
+def write_submission(path: Path, ensemble: Sequence[EnsembleMember], images: Path) -> list[str]:
+    """Write a line of five class ids for each image.
 
-    Of several voters the mean of their probabilities counts. An image that cannot be read keeps its
-    line, of zeros, which are no class; returned is what was wrong with each. Raises InputError
-    where there is no image, or the classes are not ILSVRC's.
+    The images of a tar or folder are sorted by name.
+
+    Averages the probabilities of the ensemble. The line of an unreadable image holds zeros, which
+    are no class; the problems of these images are returned. Raises InputError if there are no
+    images, or the classes are not ILSVRC's.
     """
-    ids = np.array([synset["devkit_id"] for synset in voters[0].described["synsets"]])
+    ids = np.array([synset["devkit_id"] for synset in ensemble[0].described["synsets"]])
     if not ids.all():
-        raise InputError("the model's classes have no ILSVRC ids", "name a model trained on ILSVRC")
+        problem = "the model's classes have no ILSVRC ids"
+        raise InputError(problem, "choose a model trained on ILSVRC")
     if not images.exists():
         raise InputError(f"{images} does not exist", "name the tar of the test images")
     archives: Archives = []
     rows = flat_rows(images.parent, images.name, archives)
     if not len(rows):
-        raise InputError(f"{images} holds no image", "name the tar of the test images")
+        raise InputError(f"{images} contains no images", "name the tar of the test images")
     rows = rows[np.argsort(rows["name"], kind="stable")]
-    told = voters[0].described["input"]
-    rule = Rule(told["resample"], told["apply_exif"])
+    input_rule = ensemble[0].described["input"]
+    rule = ResizeRule(input_rule["resample"], input_rule["apply_exif"])
     read = partial(_read, root=images.parent, archives=archives, rule=rule)
-    lines, wrong = [], []
+    lines, problems = [], []
     with progress(len(rows), "submit") as advance:
-        for some in read_ahead(rows, read, BATCH):
-            lines += [" ".join(map(str, ids_of)) for ids_of in _answers(voters, some, ids)]
-            wrong += [why for why in some if isinstance(why, str)]
-            advance(len(some))
+        for chunk in read_ahead(rows, read, BATCH):
+            lines += [" ".join(map(str, line)) for line in _top_ids(ensemble, chunk, ids)]
+            problems += [image for image in chunk if isinstance(image, str)]
+            advance(len(chunk))
     write_atomically(path, ("\n".join(lines) + "\n").encode())
-    return wrong
+    return problems
 
 
-def _read(row: Any, root: Path, archives: Archives, rule: Rule) -> Pixels | str:
-    """A row of the index → its pixels, or why there are none."""
+def _read(row: Any, root: Path, archives: Archives, rule: ResizeRule) -> Pixels | str:
+    """Return the pixels of an index row, or why it is unreadable."""
     name = bytes(row["name"]).decode(errors="replace")
     try:
         data = read_image(root, archives, row)
@@ -90,24 +93,26 @@ def _read(row: Any, root: Path, archives: Archives, rule: Rule) -> Pixels | str:
 
 
 @torch.inference_mode()
-def _answers(
-    voters: Sequence[Voter], some: list[Pixels | str], ids: npt.NDArray[np.integer[Any]]
+def _top_ids(
+    ensemble: Sequence[EnsembleMember],
+    chunk: list[Pixels | str],
+    ids: npt.NDArray[np.integer[Any]],
 ) -> Iterator[list[int]]:
-    """Of each image the ids of its five likeliest classes, or zeros."""
+    """Yield each image's five most probable class ids, or zeros."""
     count = min(FIVE, len(ids))
-    seen = [pixels for pixels in some if not isinstance(pixels, str)]
-    answers = iter(ids[_ranked(voters, np.array(seen))].tolist() if seen else [])
-    for each in some:
-        yield [0] * count if isinstance(each, str) else next(answers)
+    readable = [image for image in chunk if not isinstance(image, str)]
+    ranked = iter(ids[_rank(ensemble, np.array(readable))].tolist() if readable else [])
+    for image in chunk:
+        yield [0] * count if isinstance(image, str) else next(ranked)
 
 
-def _ranked(voters: Sequence[Voter], images: Pixels) -> npt.NDArray[np.int64]:
-    """(n, 256, 256, 3) → (n, 5) labels."""
-    device = voters[0].mean.device
+def _rank(ensemble: Sequence[EnsembleMember], images: Pixels) -> npt.NDArray[np.int64]:
+    """(n, 256, 256, 3) uint8 → (n, 5) labels."""
+    device = ensemble[0].mean.device
     pixels = torch.from_numpy(images).to(device)
     total = torch.zeros((), dtype=torch.float64, device=device)
-    for voter in voters:
-        with pick_autocast(voter.described["recipe"]["precision"], device):
-            total = total + view_probabilities(voter.net, pixels, voter.mean)[0]
-    labels: npt.NDArray[np.int64] = likeliest((total / len(voters)).float())[0].cpu().numpy()
+    for member in ensemble:
+        with pick_autocast(member.described["recipe"]["precision"], device):
+            total = total + view_probabilities(member.net, pixels, member.mean)[0]
+    labels: npt.NDArray[np.int64] = likeliest((total / len(ensemble)).float())[0].cpu().numpy()
     return labels

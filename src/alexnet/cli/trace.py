@@ -1,7 +1,7 @@
-"""What a number of metrics.json rests on, link by link back to the archives, as it is on disk now.
+"""What a metric was computed from, back to the raw archives, and what has changed.
 
-The chain is dvc.lock's: whatever a stage read was another's output. DVC compares; its own notes of
-what it has hashed before make that quick for files that nobody touched.
+The chain is that of dvc.lock: what a stage read is an output of another. DVC compares each file
+with the lock; its cached hashes make that fast for files that nobody has touched.
 """
 
 import csv
@@ -25,37 +25,38 @@ METRICS = "metrics.json"
 DIGITS = 12  # of a hash
 
 
-def explain(root: Path, metric: str, raw: Path | None) -> Link:
-    """The links under `metric` of root/metrics.json; `raw`: the raw data set, where it is at hand.
+def trace_metric(root: Path, metric: str, raw: Path | None) -> Link:
+    """Return the chain behind a metric of root/metrics.json.
 
-    Raises InputError where there is no such number, or no run that DVC knows of.
+    `raw`: the raw data set, if found. Raises InputError if there is no such metric, or DVC cannot
+    read the pipeline.
     """
-    value = _value(root, metric)
+    value = _read_metric(root, metric)
     try:
-        stages = Repo(str(root)).stage.load_all(str(root / "dvc.yaml"))  # no experiment's
-        chain = _Chain(root, raw, stages)
-        link = chain.output(METRICS)
+        stages = Repo(str(root)).stage.load_all(str(root / "dvc.yaml"))  # not the experiments'
+        link = _Tracer(root, raw, stages).output(METRICS)
     except (DvcException, OSError) as error:
-        raise InputError(f"{root}: DVC says: {error}", "dvc repro") from None
-    return Link(metric, value, None, [*_counted(root, metric), link])
+        raise InputError(f"{root}: DVC reports: {error}", "dvc repro") from None
+    return Link(metric, value, None, [*_recount(root, metric), link])
 
 
-def _value(root: Path, metric: str) -> str:
+def _read_metric(root: Path, metric: str) -> str:
     try:
-        numbers = json.loads((root / METRICS).read_bytes())
-        known = {name: value for name, value in numbers.items() if isinstance(value, int | float)}
+        content = json.loads((root / METRICS).read_bytes())
+        metrics = {name: value for name, value in content.items() if isinstance(value, int | float)}
     except (OSError, ValueError, AttributeError) as error:
         raise InputError(f"{root / METRICS} cannot be read: {error}", "dvc repro") from None
-    if metric not in known:
-        raise InputError(f"there is no {metric!r}", f"choose one of {', '.join(known) or 'none'}")
+    if metric not in metrics:
+        known = ", ".join(metrics) or "none"
+        raise InputError(f"{METRICS} has no metric {metric!r}", f"choose one of {known}")
     if not metric.endswith("_error"):
-        return f"{known[metric]:,}"
-    wrong = known.get(metric.replace("_error", "_wrong"), "?")
-    return f"{known[metric]:.2f} %: {wrong} of {known.get('images', '?')} images"
+        return f"{metrics[metric]:,}"
+    wrong = metrics.get(metric.replace("_error", "_wrong"), "?")
+    return f"{metrics[metric]:.2f} %: {wrong} of {metrics.get('images', '?')} images"
 
 
-def _counted(root: Path, metric: str) -> Iterator[Link]:
-    """The images that predictions.csv has wrong, counted again; it holds the ten views' answers."""
+def _recount(root: Path, metric: str) -> Iterator[Link]:
+    """Count the images that predictions.csv (ten views) has wrong."""
     if metric not in ("top1_error", "top5_error"):
         return
     path, k = root / "data/evaluate/predictions.csv", 1 if metric == "top1_error" else FIVE
@@ -68,61 +69,60 @@ def _counted(root: Path, metric: str) -> Iterator[Link]:
         count = json.loads((root / METRICS).read_bytes())[metric.replace("_error", "_wrong")]
     except (OSError, KeyError, ValueError):
         return
-    yield Link("counted again", f"{wrong:,} wrong in {path.name}", wrong == count)
+    yield Link("recount", f"{wrong:,} wrong in {path.name}", wrong == count)
 
 
-class _Chain:
-    """The stages by what they make; each is told in full where it is first met."""
+class _Tracer:
+    """Follows outputs to stages and stages to inputs; expands each once."""
 
     def __init__(self, root: Path, raw: Path | None, stages: list[Any]) -> None:
         self.root, self.raw = root, raw
         self.makers = {out.def_path: (stage, out) for stage in stages for out in stage.outs}
-        self.told: set[str] = set()
+        self.expanded: set[str] = set()
 
     def output(self, path: str) -> Link:
-        """A file or folder that a stage made, with what is in it and the stage."""
+        """Return an output with its contents and the stage that wrote it."""
         stage, out = self.makers[self.maker(path)]
-        links = list(_contents(self.root, path, self.raw))
-        links.append(self.stage(stage))
-        return Link(path, *_state(out), links)
+        sources = list(_contents(self.root, path, self.raw))
+        sources.append(self.stage(stage))
+        return Link(path, *_compare(out), sources)
 
     def maker(self, path: str) -> str:
-        """The output that `path` is, or is in; none where no stage made it."""
-        return next((made for made in self.makers if Path(path).is_relative_to(made)), "")
+        """Return the output that contains `path`; "" if no stage wrote it."""
+        return next((output for output in self.makers if Path(path).is_relative_to(output)), "")
 
     def stage(self, stage: Any) -> Link:
-        """A stage: its command, its code and parameters, and what it read."""
-        if stage.name in self.told:
-            return Link(stage.name, "as above", None)
-        self.told.add(stage.name)
+        """Return a stage with its command, parameters, code and inputs."""
+        if stage.name in self.expanded:
+            return Link(stage.name, "see above", None)
+        self.expanded.add(stage.name)
         params = [dep for dep in stage.deps if isinstance(dep, ParamsDependency)]
         files = [dep for dep in stage.deps if dep not in params]
-        read = [dep for dep in files if self.maker(dep.def_path)]
-        code = [dep for dep in files if dep not in read]
-        links = [*_parameters(params), _code(code), *(self.read(dep) for dep in read)]
-        return Link(stage.name, stage.cmd, not stage.cmd_changed, links)
+        inputs = [dep for dep in files if self.maker(dep.def_path)]
+        code = [dep for dep in files if dep not in inputs]
+        sources = [*_parameters(params), _code(code), *(self.input(dep) for dep in inputs)]
+        return Link(stage.name, stage.cmd, not stage.cmd_changed, sources)
 
-    def read(self, dep: Any) -> Link:
-        """What a stage read: as its maker's output, but compared with what this stage read."""
+    def input(self, dep: Any) -> Link:
+        """Return an input of a stage, compared with what it read."""
         link = self.output(dep.def_path)
-        holds, told = _state(dep)[::-1]
-        return Link(link.name, told, holds, link.because)
+        return Link(link.name, *_compare(dep), link.sources)
 
 
-def _state(output: Any) -> tuple[str, bool]:
-    """The start of the hash that dvc.lock has, and what DVC says of the file now."""
-    value = (output.hash_info.value or "") if output.hash_info else ""
-    changed = "".join(sorted(set(output.workspace_status().values())))
+def _compare(file: Any) -> tuple[str, bool]:
+    """Return hash and DVC's verdict as text, and whether they agree."""
+    value = (file.hash_info.value or "") if file.hash_info else ""
+    status = "".join(sorted(set(file.workspace_status().values())))
     if not value:
         return "not in dvc.lock", False
-    says = {"": "", "modified": ", changed since", "deleted": ", missing now"}
-    return f"{value[:DIGITS]}{says.get(changed, f', {changed}')}", not changed
+    verdicts = {"": "", "modified": ", changed since", "deleted": ", missing"}
+    return f"{value[:DIGITS]}{verdicts.get(status, f', {status}')}", not status
 
 
 def _code(files: list[Any]) -> Link:
     changed = [file.def_path for file in files if file.workspace_status()]
-    told = f"{len(files)} files" + (f"; changed since: {', '.join(changed)}" if changed else "")
-    return Link("code", told, not changed)
+    since = f"; changed since: {', '.join(changed)}" if changed else ""
+    return Link("code", f"{len(files)} files and folders{since}", not changed)
 
 
 def _parameters(files: list[Any]) -> Iterator[Link]:
@@ -131,9 +131,11 @@ def _parameters(files: list[Any]) -> Iterator[Link]:
             yield Link(file.def_path, "not in dvc.lock", False)
             continue
         changed = sorted(file.status().get(file.def_path, {}))
-        told = ", ".join(f"{name} {_short(value)}" for name, value in file.hash_info.value.items())
+        values = ", ".join(
+            f"{name} {_short(value)}" for name, value in file.hash_info.value.items()
+        )
         since = f"; changed since: {', '.join(changed)}" if changed else ""
-        yield Link(file.def_path, told + since, not changed)
+        yield Link(file.def_path, values + since, not changed)
 
 
 def _short(value: Any) -> str:
@@ -141,7 +143,7 @@ def _short(value: Any) -> str:
 
 
 def _contents(root: Path, path: str, raw: Path | None) -> Iterator[Link]:
-    """What is worth knowing of a folder beyond its hash: shards, archives, how the model came."""
+    """Yield details beyond a folder's hash: shards, archives, training settings."""
     try:
         if path == "data/train":
             made = json.loads((root / path / "model.json").read_bytes())
@@ -156,7 +158,7 @@ def _contents(root: Path, path: str, raw: Path | None) -> Iterator[Link]:
 
 
 def _shards(folder: Path) -> Iterator[Link]:
-    """By name and size; every byte was part of the folder's own hash."""
+    """Compare shards by size; the folder's hash covers every byte."""
     for shard in read_manifest(folder)["shards"]:
         file = folder / shard["file"]
         holds = file.exists() and file.stat().st_size == shard["bytes"]
@@ -167,11 +169,11 @@ def _shards(folder: Path) -> Iterator[Link]:
 
 def _archives(folder: Path, raw: Path | None) -> Iterator[Link]:
     for path, size in load_index(folder).archives:
-        holds, where = None, "not at hand"
+        holds, verdict = None, "raw data not found"
         if raw is not None:
             try:
                 check_unchanged(raw, [(path, size)])
-                holds, where = True, "still so"
+                holds, verdict = True, "unchanged"
             except InputError:
-                holds, where = False, "no longer so"
-        yield Link(path, f"{size:,} bytes, {where}", holds)
+                holds, verdict = False, "changed or missing"
+        yield Link(path, f"{size:,} bytes, {verdict}", holds)
