@@ -1,4 +1,4 @@
-"""What is installed, by locks with hashes; what is built, to the same bytes anywhere and always."""
+"""Packages are installed by hash from lock files; builds are reproducible byte for byte."""
 
 import os
 import re
@@ -21,31 +21,31 @@ LOCKS = [
 ]
 PINNED = re.compile(r"[a-z0-9][a-z0-9._-]*==[^\s;]+( ; [^#]+?)?( --hash=sha256:[0-9a-f]{64})+")
 SUFFIXES = {"wheel": "*.whl", "sdist": "*.tar.gz"}
-LEFT = ("data/x", "raw/x", ".scratch/x", ".dvc/cache/x", ".dvc/config.local")  # by runs, ignored
+RUN_FILES = ("data/x", "raw/x", ".scratch/x", ".dvc/cache/x", ".dvc/config.local")  # ignored
 
 
-def joined(path: Path) -> list[str]:
-    """A file's lines, those that go on made one."""
+def logical_lines(path: Path) -> list[str]:
+    """Return the lines of a file, continuation lines joined."""
     return re.sub(r"\s*\\\n\s*", " ", path.read_text()).splitlines()
 
 
 def requirements(lock: Path) -> list[str]:
-    return [line for line in joined(lock) if not re.match(r"\s*(#|$)", line)]
+    return [line for line in logical_lines(lock) if not re.match(r"\s*(#|$)", line)]
 
 
-def of_git(*patterns: str) -> list[str]:
-    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", *patterns]
-    names = subprocess.check_output(listed, cwd=ROOT, text=True).splitlines()
+def tracked_files(*patterns: str) -> list[str]:
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", *patterns]
+    names = subprocess.check_output(command, cwd=ROOT, text=True).splitlines()
     return [name for name in names if (ROOT / name).exists()]
 
 
-def test_these_are_all_the_locks() -> None:
-    locks = [name for name in of_git("*.lock") if Path(name).name != "dvc.lock"]
+def test_every_lock_file_is_tested() -> None:
+    locks = [name for name in tracked_files("*.lock") if Path(name).name != "dvc.lock"]
     assert sorted(locks) == sorted(LOCKS)
 
 
 @pytest.mark.parametrize("lock", LOCKS)
-def test_a_lock_pins_every_package_by_hash_and_names_no_place(lock: str) -> None:
+def test_a_lock_pins_every_package_by_hash_without_urls(lock: str) -> None:
     lines = requirements(ROOT / lock)
     assert lines
     assert [line for line in lines if not PINNED.fullmatch(line)] == []
@@ -63,48 +63,48 @@ def test_a_lock_pins_every_package_by_hash_and_names_no_place(lock: str) -> None
         "numpy==2.4.6 --hash=md5:" + "0" * 32,
     ],
 )
-def test_a_line_that_pins_nothing_would_be_seen(line: str) -> None:
+def test_unpinned_requirements_are_recognised(line: str) -> None:
     assert not PINNED.fullmatch(line)
 
 
-def test_make_installs_by_hash_whatever_it_downloads() -> None:
+def test_make_installs_every_download_by_hash() -> None:
     installs = [
-        line for line in joined(ROOT / "Makefile") if re.search(r"pip (sync|install)", line)
+        line for line in logical_lines(ROOT / "Makefile") if re.search(r"pip (sync|install)", line)
     ]
     for line in installs:
         downloads = not re.search(r"--no-deps --no-build-isolation --editable \.$", line)
         assert ("--require-hashes" in line) is downloads, line
-    named = " ".join(installs)
-    assert [lock for lock in LOCKS if not re.search(rf"\b{re.escape(lock)}\b", named)] == []
+    commands = " ".join(installs)
+    assert [lock for lock in LOCKS if not re.search(rf"\b{re.escape(lock)}\b", commands)] == []
 
 
 @pytest.fixture(scope="module")
 def copies(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """The project twice, of other folders, times and rights; in one of them, what runs leave."""
-    made = []
-    for turn, name in enumerate(("one", "another")):
+    """Copy the project twice, with other times and permissions; one also has files of runs."""
+    folders = []
+    for turn, name in enumerate(("first", "second")):
         folder = tmp_path_factory.mktemp(name) / "checkout"
-        for file in of_git():
+        for file in tracked_files():
             (folder / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / file, folder / file)
-        for left in LEFT[: len(LEFT) * turn]:
-            (folder / left).parent.mkdir(parents=True, exist_ok=True)
-            (folder / left).write_text("password = a remote's")
+        for file in RUN_FILES[: len(RUN_FILES) * turn]:
+            (folder / file).parent.mkdir(parents=True, exist_ok=True)
+            (folder / file).write_text("password = a remote's")
         for path in folder.rglob("*"):
             os.utime(path, (1e9 + 1e6 * turn,) * 2)
             path.chmod(0o755 if path.is_dir() else (0o600, 0o644)[turn])
-        made.append(folder)
-    return made
+        folders.append(folder)
+    return folders
 
 
-Built = Callable[[str], list[Path]]
+Build = Callable[[str], list[Path]]
 
 
 @pytest.fixture(scope="module")
-def built(copies: list[Path]) -> Built:
-    """What each copy builds of a kind, in another time zone and language."""
+def build(copies: list[Path]) -> Build:
+    """Build a kind of package from each copy, in different time zones and hash seeds."""
 
-    def build(kind: str) -> list[Path]:
+    def build_both(kind: str) -> list[Path]:
         for folder, zone in zip(copies, ("UTC", "Asia/Tokyo"), strict=True):
             env = os.environ | {"TZ": zone, "PYTHONHASHSEED": str(len(zone))}
             env.pop("SOURCE_DATE_EPOCH", None)
@@ -112,28 +112,30 @@ def built(copies: list[Path]) -> Built:
             subprocess.run(command, cwd=folder, env=env, check=True, capture_output=True)
         return [next((folder / "out").glob(SUFFIXES[kind])) for folder in copies]
 
-    return build
+    return build_both
 
 
-def test_two_wheels_are_one(built: Built) -> None:
-    first, second = (path.read_bytes() for path in built("wheel"))
+def test_wheels_are_reproducible(build: Build) -> None:
+    first, second = (path.read_bytes() for path in build("wheel"))
     assert len(first) > 100_000
     assert first == second
 
 
-def test_the_wheel_holds_the_package_and_nothing_else(built: Built) -> None:
-    with zipfile.ZipFile(built("wheel")[1]) as wheel:
+def test_the_wheel_contains_only_the_package(build: Build) -> None:
+    with zipfile.ZipFile(build("wheel")[1]) as wheel:
         names = [name for name in wheel.namelist() if ".dist-info/" not in name]
-        assert sorted(names) == sorted(name.removeprefix("src/") for name in of_git("src/alexnet"))
+        assert sorted(names) == sorted(
+            name.removeprefix("src/") for name in tracked_files("src/alexnet")
+        )
         for name in names:
             assert wheel.read(name) == (ROOT / "src" / name).read_bytes()
 
 
-def test_two_source_distributions_are_one(built: Built) -> None:
-    """Without DVC's cache and its remotes' passwords, which .dvc/.gitignore alone names."""
-    one, another = built("sdist")
-    assert one.read_bytes() == another.read_bytes()
-    with tarfile.open(another) as tar:
+def test_source_distributions_are_reproducible(build: Build) -> None:
+    """They contain neither DVC's cache nor passwords, which only .dvc/.gitignore excludes."""
+    first, second = build("sdist")
+    assert first.read_bytes() == second.read_bytes()
+    with tarfile.open(second) as tar:
         names = {name.partition("/")[2] for name in tar.getnames()}
-    whole = {".gitignore", "LICENSE", "PKG-INFO", "README.md", "pyproject.toml"}
-    assert names == whole | set(of_git("src/alexnet"))
+    expected = {".gitignore", "LICENSE", "PKG-INFO", "README.md", "pyproject.toml"}
+    assert names == expected | set(tracked_files("src/alexnet"))

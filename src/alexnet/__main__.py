@@ -1,4 +1,4 @@
-"""`python -m alexnet`: the command `alexnet` where the package is not installed."""
+"""`python -m alexnet`: the command `alexnet` from a source tree that is not installed."""
 
 from alexnet.cli.main import main
 

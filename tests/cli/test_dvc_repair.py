@@ -1,4 +1,4 @@
-"""Repair of what a killed DVC leaves; the kills themselves are in test_interrupted.py."""
+"""Repair of what a killed DVC leaves; test_interrupted.py does the killing."""
 
 import fcntl
 import json
@@ -15,13 +15,13 @@ from dvc.exceptions import DvcException
 from dvc.utils import strictyaml
 from dvc.utils.serialize import dumps_yaml
 
-from alexnet.cli import checkups
+from alexnet.cli.diagnosis import check_dvc_files
 from alexnet.cli.dvc_repair import BUSY, COMMAND, check, lock_problem, repair
 from checkout import AUTHOR, ROOT
 
 CUTS = int(os.environ.get("CUTS", "60"))
 TOKEN = "3XA4Kan-q7XKZBfxqXTk_Q" + ".tmp"
-NUMBERS = ("409e", "01e4", "0b10", "0123", "9876", "abcd")  # some are, to DVC, if cut there
+NUMBERS = ("409e", "01e4", "0b10", "0123", "9876", "abcd")  # DVC may read a cut one as a number
 LAST = "cut short in its last entry"
 
 
@@ -54,7 +54,7 @@ def git(folder: Path, *command: str) -> None:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A checkout with a committed lock, and another in experiments."""
+    """Create a checkout with a committed lock, and another lock in experiments."""
     for folder in (".dvc/tmp", "data", "experiments/lrn"):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "dvc.lock").write_bytes(WHOLE)
@@ -75,13 +75,13 @@ def is_read_by_dvc(path: Path, data: bytes) -> bool:
     return True
 
 
-def test_a_lock_is_damaged_where_dvc_cannot_read_it_or_its_end_is_lost(tmp_path: Path) -> None:
-    """CUTS=2000 tries every place to cut it. The end is what DVC would keep as it is."""
+def test_a_lock_is_damaged_if_dvc_cannot_read_it_or_its_end_is_lost(tmp_path: Path) -> None:
+    """CUTS=2000 tries every place to cut it. DVC would accept a lock without its last lines."""
     end = WHOLE.rindex(b".dir") - 32
-    often = random.Random(0).sample(range(end), min(CUTS, end))
+    places = random.Random(0).sample(range(end), min(CUTS, end))
     numbers = [WHOLE.index(begin.encode()) + n for begin in NUMBERS for n in range(1, 9)]
     last = range(end + 36, len(WHOLE), 1 if CUTS > 60 else 7)
-    for size in {*often, *last, *numbers, 0, len(WHOLE) - 1}:
+    for size in {*places, *last, *numbers, 0, len(WHOLE) - 1}:
         problem = lock_problem(WHOLE[:size])
         if problem == LAST:
             assert WHOLE[:size].rpartition(b"md5: ")[2].strip()[:32].isalnum()
@@ -91,14 +91,14 @@ def test_a_lock_is_damaged_where_dvc_cannot_read_it_or_its_end_is_lost(tmp_path:
     assert lock_problem(WHOLE) == ""
 
 
-def test_the_locks_of_this_project_are_whole() -> None:
+def test_the_locks_of_this_project_are_valid() -> None:
     for path in (ROOT / "dvc.lock", *ROOT.glob("experiments/*/dvc.lock")):
         assert lock_problem(path.read_bytes()) == "", path
 
 
 @pytest.mark.parametrize("left", [b"", b"\n", b"\0" * 9, b"\xff", b"[]", b"1", WHOLE[:-4]])
 @pytest.mark.parametrize("name", ["dvc.lock", "experiments/lrn/dvc.lock"])
-def test_a_damaged_lock_becomes_the_committed_one(root: Path, name: str, left: bytes) -> None:
+def test_a_damaged_lock_is_restored_from_git(root: Path, name: str, left: bytes) -> None:
     (root / name).write_bytes(left)
     (problem,) = check(root)
     assert (root / name).read_bytes() == left
@@ -107,22 +107,21 @@ def test_a_damaged_lock_becomes_the_committed_one(root: Path, name: str, left: b
     assert (check(root), repair(root)) == ([], [])
 
 
-def test_a_damaged_lock_that_git_has_not_is_removed(root: Path) -> None:
-    """Also one that git has damaged."""
-    said = ["dvc.lock: empty; removed, dvc repro writes it again"]
+def test_a_damaged_lock_without_a_valid_commit_is_removed(root: Path) -> None:
+    expected = ["dvc.lock: empty; removed, dvc repro writes it again"]
     (root / "dvc.lock").write_bytes(b"")
     git(root, "commit", "-qam", "damaged")
-    assert repair(root) == said
+    assert repair(root) == expected
     assert not (root / "dvc.lock").exists()
     git(root, "commit", "-qam", "none")
     (root / "dvc.lock").write_bytes(b"")
-    assert repair(root) == said
+    assert repair(root) == expected
     assert not (root / "dvc.lock").exists()
     assert repair(root) == []
 
 
-def test_a_lock_that_dvc_can_read_is_not_touched(root: Path) -> None:
-    """Though it is not the committed one; nor is one in which git left a merge conflict."""
+def test_a_valid_or_conflicting_lock_is_left_alone(root: Path) -> None:
+    """Even if it differs from the committed one; a merge conflict is left to the user."""
     conflict = b"<<<<<<< HEAD\n" + WHOLE + b"=======\n>>>>>>> other\n"
     for data in (lock("data/other"), b"schema: '2.0'\n", conflict):
         (root / "dvc.lock").write_bytes(data)
@@ -143,7 +142,7 @@ def test_an_unreadable_rwlock_is_removed(root: Path) -> None:
         assert not path.exists()
 
 
-def test_temporary_files_are_removed_unless_a_process_has_them_open(root: Path) -> None:
+def test_temporary_files_are_removed_unless_open(root: Path) -> None:
     entry = ".dvc/cache/runs/ab/abc"
     names = [f".{TOKEN}", f"data/.{TOKEN}", f"{entry}/.{TOKEN}", f"{entry}/def.{TOKEN}"]
     (root / entry).mkdir(parents=True)
@@ -158,7 +157,7 @@ def test_temporary_files_are_removed_unless_a_process_has_them_open(root: Path) 
     assert all(path.exists() for path in kept)
 
 
-def test_nothing_is_touched_while_dvc_runs(root: Path) -> None:
+def test_nothing_is_changed_while_dvc_runs(root: Path) -> None:
     (root / "dvc.lock").write_bytes(b"")
     with (root / ".dvc/tmp/lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
@@ -168,14 +167,14 @@ def test_nothing_is_touched_while_dvc_runs(root: Path) -> None:
     assert len(repair(root)) == 1
 
 
-def test_doctor_names_the_command(root: Path) -> None:
-    assert list(checkups.dvc_damage(root)) == []
+def test_doctor_names_the_repair_command(root: Path) -> None:
+    assert list(check_dvc_files(root)) == []
     (root / "dvc.lock").write_bytes(b"")
-    (found,) = checkups.dvc_damage(root)
+    (found,) = check_dvc_files(root)
     assert (found.value, found.fix) == ("dvc.lock: empty", COMMAND)
 
 
-def test_the_command_repairs_and_imports_nothing_slow(root: Path) -> None:
+def test_the_repair_command_has_no_slow_imports(root: Path) -> None:
     """`make repro` runs it each time."""
     code = (
         "import sys; from pathlib import Path; from alexnet.cli import dvc_repair, main;"
@@ -186,6 +185,6 @@ def test_the_command_repairs_and_imports_nothing_slow(root: Path) -> None:
     (root / "dvc.lock").write_bytes(b"")
     env = os.environ | {"PYTHONPATH": str(ROOT / "src")}
     command = [sys.executable, "-c", code, root]
-    said = subprocess.check_output(command, env=env, text=True).splitlines()
-    assert said[:-1] == ["dvc.lock: empty; restored the committed version"]
-    assert not {"torch", "hydra", "dvc", "numpy", "rich"} & set(said[-1].split())
+    lines = subprocess.check_output(command, env=env, text=True).splitlines()
+    assert lines[:-1] == ["dvc.lock: empty; restored the committed version"]
+    assert not {"torch", "hydra", "dvc", "numpy", "rich"} & set(lines[-1].split())

@@ -13,10 +13,10 @@ class Terminal(io.StringIO):
 
 
 @pytest.mark.parametrize(("seconds", "shown"), [(0.0, True), (60.0, False)])
-def test_a_bar_on_stderr_only_where_it_takes_long(
+def test_a_bar_appears_on_stderr_after_a_delay(
     monkeypatch: pytest.MonkeyPatch, seconds: float, shown: bool
 ) -> None:
-    monkeypatch.setattr(terminal, "SECONDS_UNTOLD", seconds)
+    monkeypatch.setattr(terminal, "BAR_DELAY", seconds)
     monkeypatch.setenv("TERM", "xterm")
     out, err = io.StringIO(), Terminal()
     monkeypatch.setattr(sys, "stdout", out)
@@ -29,8 +29,8 @@ def test_a_bar_on_stderr_only_where_it_takes_long(
     assert ("predict" in err.getvalue()) is shown
 
 
-def test_no_bar_where_stderr_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(terminal, "SECONDS_UNTOLD", 0.0)
+def test_no_bar_appears_if_stderr_is_not_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terminal, "BAR_DELAY", 0.0)
     err = io.StringIO()
     monkeypatch.setattr(sys, "stderr", err)
     with bar_if_slow(1, "predict") as advance:
@@ -38,14 +38,14 @@ def test_no_bar_where_stderr_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> 
     assert err.getvalue() == ""
 
 
-def test_what_a_terminal_would_obey_is_shown() -> None:
+def test_control_characters_are_escaped() -> None:
     assert printable("Γ wheel\x1b[2J\n\u202e") == r"Γ wheel\x1b[2J\n\u202e"
 
 
-def test_a_reader_that_has_gone_is_told() -> None:
-    class Gone(io.StringIO):
+def test_a_broken_pipe_is_raised() -> None:
+    class Closed(io.StringIO):
         def write(self, text: str) -> int:
             raise BrokenPipeError
 
     with pytest.raises(BrokenPipeError):
-        Screen(file=Gone()).print("table")
+        Screen(file=Closed()).print("table")

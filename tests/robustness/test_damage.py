@@ -24,8 +24,8 @@ import torch
 
 import faults
 import small_run
-from alexnet.cli.checkups import damage_in
-from alexnet.cli.dvc_lock import Output
+from alexnet.cli import dvc_lock
+from alexnet.cli.integrity import check_data
 from alexnet.runtime.errors import InputError
 from alexnet.train.checkpoint import NEWEST, PREVIOUS
 from faults import BYTES, FORGED, Fault, Scene
@@ -84,7 +84,7 @@ class Run:
     root: Path
     other: Path
     contents: dict[str, str]
-    outputs: list[Output]
+    locked: dict[str, str]
     resumed: list[str]  # state from the newest checkpoint, from the previous one, from the start
 
 
@@ -123,7 +123,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         (top / "copy" / CHECKPOINTS / name).unlink()
         states.append(small_run.resumed(top / "copy")[0])
     assert len(set(states)) == 3
-    return Run(root, top / "other", contents, small_run.locked_outputs(root), states)
+    return Run(root, top / "other", contents, small_run.locked_md5s(root), states)
 
 
 class ImmediateExecutor(Executor):
@@ -159,9 +159,16 @@ def read_all(run: Run, part: Part, root: Path, kind: str, touched: set[Path]) ->
     if part is PARTS["checkpoints"]:
         resume(root, outcome)
     else:
-        damage = damage_in(root, ImmediateExecutor(), run.outputs, outcome.reports.append)
-        outcome.reports += damage
+        outcome.reports += reported(root, run)
     return outcome
+
+
+def reported(root: Path, run: Run) -> list[str]:
+    """Return what `verify` prints about the data in `root`: problems and notes."""
+    lines = list(check_data(ImmediateExecutor(), root / "data"))
+    for output in small_run.compare_with_lock(root, run.locked):
+        lines += dvc_lock.report(root, output, lines.append)
+    return lines
 
 
 def restore(run: Run, root: Path, files: set[Path]) -> None:
@@ -298,6 +305,4 @@ def test_damage_is_always_reported(name: str, run: Run, tmp_path: Path) -> None:
 
 
 def test_an_intact_run_has_no_damage(run: Run) -> None:
-    notes: list[str] = []
-    damage = list(damage_in(run.root, ImmediateExecutor(), run.outputs, notes.append))
-    assert damage == notes == []
+    assert reported(run.root, run) == []

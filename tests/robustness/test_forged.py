@@ -28,7 +28,7 @@ from PIL import Image
 from rich.console import Console
 
 import small_run
-from alexnet.cli.inspect import index_tables, moments_table, shards_tables
+from alexnet.cli.data_summary import index_tables, moments_table, shards_tables
 from alexnet.dataset.checksummed import read_checksummed_json, save_array, write_checksummed_json
 from alexnet.dataset.index import load_index
 from alexnet.dataset.manifest import read_manifest

@@ -116,7 +116,7 @@ def test_a_clone_without_raw_data_trains_on_what_it_pulled(
     assert files(cloned) == files(pushed)
     for data in files(cloned).values():
         assert bucket.get(bucket.key_of(data)) == data
-    assert cloned.alexnet("verify").splitlines()[-1] == "verify: data/ is as it was written"
+    assert cloned.alexnet("verify").splitlines()[-1] == "verify: all files match their checksums"
     output = cloned.run("dvc", "exp", "run", "-S", "lr=0.02", "train", **NOWHERE)
     assert cloned.stages_run(output) == ["train"]
     assert not (cloned.folder / "raw").exists()

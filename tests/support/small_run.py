@@ -9,7 +9,7 @@ import numpy as np
 import torch
 import xxhash
 
-from alexnet.cli.dvc_lock import ITSELF, Output
+from alexnet.cli.dvc_lock import SHARDS, Comparison
 from alexnet.dataset.index import ROW, Index, Synset, load_index, save_index
 from alexnet.dataset.moments import load_moments
 from alexnet.dataset.shards import Shards
@@ -87,15 +87,26 @@ def write_checkpoints(folder: Path, seed: int) -> None:
         checkpoint.save(folder, TrainState(net, SCHEDULE, velocities, loss_sum, *counters, history))
 
 
-def locked_outputs(root: Path) -> list[Output]:
-    """Return the outputs of a run as dvc.lock would list them."""
-    md5s = {path: hashlib.md5(path.read_bytes()).hexdigest() for path in files_of(root)}
-    found = [Output(Path("metrics.json"), "1", {ITSELF: md5s[root / "metrics.json"]}, "", root)]
-    for name in OUTPUTS:
-        folder = root / "data" / name
-        files = {str(p.relative_to(folder)): m for p, m in md5s.items() if folder in p.parents}
-        found.append(Output(Path("data", name), "1", files, "", root))
-    return found
+def locked_md5s(root: Path) -> dict[str, str]:
+    """Return the MD5 of each output file as dvc.lock would have it, shards by name only."""
+    paths = [path for path in files_of(root) if CHECKPOINTS.parts[0] not in path.parts]
+    return {
+        str(path.relative_to(root)): "" if path.match(SHARDS) else md5_of(path) for path in paths
+    }
+
+
+def md5_of(path: Path) -> str:
+    return hashlib.md5(path.read_bytes()).hexdigest()
+
+
+def compare_with_lock(root: Path, locked: dict[str, str]) -> list[Comparison]:
+    """Compare the outputs as dvc_lock.compare_outputs would, without a DVC repository."""
+    found = locked_md5s(root)
+    changed = [p for p in sorted(found.keys() | locked.keys()) if found.get(p) != locked.get(p)]
+    return [
+        Comparison(output, [path for path in changed if Path(path).is_relative_to(output)])
+        for output in ("metrics.json", *(f"data/{name}" for name in OUTPUTS))
+    ]
 
 
 def files_of(root: Path) -> list[Path]:

@@ -1,6 +1,6 @@
-"""Repair of files that DVC writes in place and a SIGKILL leaves half-written.
+"""Repair of files that a killed DVC leaves half-written.
 
-`make repro` runs this before each `dvc repro`: it imports PyYAML and none of the slow packages.
+`make repro` runs this before each `dvc repro`, so it imports nothing slower than PyYAML.
 """
 
 import fcntl
@@ -22,13 +22,13 @@ COMMAND = "alexnet doctor --repair"
 LOCKS = ("dvc.lock", "experiments/*/dvc.lock")
 RWLOCK = ".dvc/tmp/rwlock"
 REPOSITORY_LOCK = ".dvc/tmp/lock"  # every DVC command holds it by flock, except while a stage runs
-# Where DVC writes under a temporary name; of a run cache's entries it reads the newest, also these.
+# Places of DVC's temporary files. In the run cache DVC would read a temporary file as an entry.
 BESIDE_OUTPUTS = (".*.tmp", "data/.*.tmp", "experiments/*/.*.tmp", "experiments/*/*/.*.tmp")
 TEMPORARY = (*BESIDE_OUTPUTS, ".dvc/cache/files/md5/.*.tmp", ".dvc/cache/runs/*/*/*.tmp")
 TOKEN = re.compile(r"\.[\w-]{22}\.tmp$", re.ASCII)  # dvc_objects.fs.utils.tmp_fname
-CONFLICT = re.compile(rb"^(<{7}|>{7}) ", re.MULTILINE)  # of a merge: the user is at work on it
+CONFLICT = re.compile(rb"^(<{7}|>{7}) ", re.MULTILINE)  # of a merge that the user is resolving
 MD5 = r"[0-9a-f]{32}(\.dir)?"
-FIELDS = {  # of an entry, as text. An md5 that is cut may become a number, which DVC rejects
+FIELDS = {  # of an entry, as text. A truncated md5 may parse as a number, which DVC rejects
     "path": r".+",
     "hash": r".+",
     "md5": rf"{MD5}|(?!(..?|0*\d\d?|\d+e\d+|0b[01]{{1,7}})$).*",
@@ -42,27 +42,27 @@ BUSY = "another DVC command is running: nothing was checked or repaired"
 
 @dataclass(frozen=True)
 class Damage:
-    """A file that a killed DVC left, and what is wrong with it."""
+    """A file that a killed DVC left, and its problem ("" if none)."""
 
     path: Path
-    what: str
+    problem: str
 
     def describe(self, checkout: Path) -> str:
-        """`path: what is wrong`, the path relative to the checkout."""
-        return f"{self.path.relative_to(checkout)}: {self.what}"
+        """Return `path: problem`, the path relative to the checkout."""
+        return f"{self.path.relative_to(checkout)}: {self.problem}"
 
 
 def main() -> int:
-    """Repair this checkout and print what was repaired; nothing if all is well."""
+    """Repair this checkout and print a line for each repair."""
     for line in repair(CHECKOUT):
         print(line, flush=True)
     return 0
 
 
 def check(checkout: Path) -> list[str]:
-    """Report each damaged file in one line, and change nothing.
+    """Return a line for each damaged file; change nothing.
 
-    A file that a running DVC command is just writing is not damaged.
+    Return no lines while a DVC command runs: it may be writing these files.
     """
     if not find_damage(checkout):
         return []
@@ -71,9 +71,9 @@ def check(checkout: Path) -> list[str]:
 
 
 def repair(checkout: Path) -> list[str]:
-    """Repair each damaged file; one line for each: what was wrong, what was done.
+    """Repair each damaged file; return a line with problem and repair.
 
-    While a DVC command runs, nothing is touched, and the only line says so.
+    While a DVC command runs, change nothing and return only BUSY.
     """
     if not find_damage(checkout):
         return []
@@ -84,16 +84,16 @@ def repair(checkout: Path) -> list[str]:
 
 
 def find_damage(checkout: Path) -> list[Damage]:
-    """The damaged locks, an unreadable rwlock and leftover temporary files."""
+    """Return damaged locks, an unreadable rwlock and leftover temporary files."""
     locks = [path for pattern in LOCKS for path in sorted(checkout.glob(pattern))]
     found = [Damage(path, lock_problem(path.read_bytes())) for path in locks]
     found += [Damage(path, _rwlock_problem(path)) for path in checkout.glob(RWLOCK)]
     found += [Damage(path, "temporary file of a killed DVC") for path in _leftovers(checkout)]
-    return [damage for damage in found if damage.what]
+    return [damage for damage in found if damage.problem]
 
 
 def lock_problem(data: bytes) -> str:
-    """What makes a dvc.lock unusable; "" if DVC can read it, or a merge conflict is in it."""
+    """Return why a dvc.lock is unusable; "" if usable or in conflict."""
     if CONFLICT.search(data):
         return ""
     if not data.strip():
@@ -117,7 +117,7 @@ def _parse(data: bytes) -> Any:
 
 
 def _is_lock(lock: Any) -> bool:
-    """Whether it has DVC's schema, as far as a file cut short can break that."""
+    """Return whether DVC's schema survived a possible truncation."""
     if not isinstance(lock, dict) or lock.get("schema") != "2.0":
         return False
     stages = lock.get("stages", {})
@@ -146,9 +146,9 @@ def _is_entry(entry: Any) -> bool:
 
 
 def _ends_whole(lock: Any, data: bytes) -> bool:
-    """Whether the last output has its size.
+    """Return whether the last output has its size.
 
-    If only that is cut off, DVC considers the stage finished and keeps the entry as it is.
+    If only the size is cut off, DVC considers the stage finished and keeps the entry.
     """
     *_, stage = lock.get("stages", {}).values() or [{}]
     *_, last = stage.get("outs") or [{}]
@@ -161,21 +161,21 @@ def _ends_whole(lock: Any, data: bytes) -> bool:
 
 def _rwlock_problem(path: Path) -> str:
     try:
-        whole = isinstance(json.loads(path.read_bytes()), dict)
+        valid = isinstance(json.loads(path.read_bytes()), dict)
     except ValueError:
-        whole = False
-    return "" if whole else "invalid JSON"
+        valid = False
+    return "" if valid else "invalid JSON"
 
 
 def _leftovers(checkout: Path) -> list[Path]:
     paths = (path for pattern in TEMPORARY for path in checkout.glob(pattern))
-    named = [path for path in paths if TOKEN.search(path.name)]
-    opened = _open_files() if named else set()
-    return [path for path in named if str(path) not in opened]  # a queued run shares the cache
+    temporary = [path for path in paths if TOKEN.search(path.name)]
+    opened = _open_files() if temporary else set()
+    return [path for path in temporary if str(path) not in opened]  # a queued run shares the cache
 
 
 def _open_files() -> set[str]:
-    """Every path that a process of this user has open."""
+    """Return every path that a process of this user has open."""
     found = set()
     for link in Path("/proc").glob("[0-9]*/fd/*"):
         try:
@@ -187,7 +187,7 @@ def _open_files() -> set[str]:
 
 @contextmanager
 def _repository_lock(checkout: Path) -> Iterator[bool]:
-    """Hold DVC's own lock; False where a DVC command holds it."""
+    """Hold DVC's own lock; yield False if a DVC command holds it."""
     path = checkout / REPOSITORY_LOCK
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
@@ -209,7 +209,7 @@ def _repair(path: Path) -> str:
 
 
 def _committed(path: Path) -> bytes:
-    """The file in HEAD; empty where git has none, or a damaged one."""
+    """Return the file in HEAD; empty if missing or damaged there."""
     command = ["git", "show", f"HEAD:./{path.name}"]
     try:
         data = subprocess.run(command, cwd=path.parent, capture_output=True, check=True).stdout

@@ -1,166 +1,95 @@
-"""What the index, the shards and the moments hold, as tables and pictures to look at."""
+"""`alexnet inspect`: print and draw what a stage wrote."""
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-from PIL import Image
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
+from alexnet.cli.arguments import add_model, find_model
+from alexnet.runtime import paths
+from alexnet.runtime.errors import InputError
 
-from alexnet.cli.terminal import printable
-from alexnet.dataset.checksummed import read_checksummed_json
-from alexnet.dataset.index import Index, Rows, load_index
-from alexnet.dataset.manifest import OddFile
-from alexnet.dataset.moments import load_moments
-from alexnet.dataset.shards import Shards
-from alexnet.index.layouts import describe_label_order
-from alexnet.moments.pca import IMAGENET_AXES, IMAGENET_DEVIATIONS, IMAGENET_MEANS
+if TYPE_CHECKING:
+    from rich.table import Table
 
-TIMES = 4  # the strip's photo is drawn at 256 / TIMES pixels
-MOST_ROWS = 12  # of a table; the rest is counted
-SHEET = 10, 6, 96  # columns, rows, pixels of a thumbnail
-MEGA, GIGA = 1e6, 1e9
+    Summary = tuple[Iterable[Table], Callable[[], Mapping[str, bytes]]]  # tables, PNG files by name
+
+HELP = "print and draw what a stage wrote"
+EXAMPLES = """  alexnet inspect shards
+  alexnet inspect model --pictures /tmp/pictures
+  alexnet inspect model --model model.safetensors"""
 
 
-def index_tables(folder: Path) -> Iterator[Table]:
-    """Of each split its images and the extremes of its classes; the archives they lie in.
-
-    Raises InputError where `folder` holds no valid index.
-    """
-    index = load_index(folder)
-    title = f"{len(index.synsets):,} classes; {describe_label_order(index)}"
-    table = columns(title, "split", "images", "GB", "smallest class", "largest class")
-    for split, rows in index.splits.items():
-        size = f"{rows['size'].sum() / GIGA:,.3f}"
-        table.add_row(split, f"{len(rows):,}", size, *_extremes(index, rows))
-    yield table
-    table = columns("where they lie", "archive or folder", "images", "MB")
-    labels = [rows["archive"] for rows in index.splits.values()]
-    counts = np.bincount(np.concatenate(labels), minlength=len(index.archives))
-    places = zip(index.archives, counts.tolist(), strict=True)
-    add_rows(
-        table, [(printable(path), f"{n:,}", f"{size / MEGA:,.1f}") for (path, size), n in places]
-    )
-    yield table
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add what to inspect, and where to draw it."""
+    parser.add_argument("what", choices=list(SUMMARIES), help="what to inspect")
+    pictures = "also write pictures to this folder"
+    parser.add_argument("--pictures", type=Path, metavar="FOLDER", help=pictures)
+    add_model(parser)
 
 
-def _extremes(index: Index, rows: Rows) -> Iterator[str]:
-    counts = np.bincount(rows["label"], minlength=len(index.synsets))
-    for label in (int(counts.argmin()), int(counts.argmax())):
-        yield f"{counts[label]:,} {printable(index.synsets[label].wnid)}"
+def run(args: Namespace) -> int:
+    """Print the tables, and write the pictures if a folder is given."""
+    from alexnet.cli.terminal import Screen
+
+    tables, draw = SUMMARIES[args.what](args)
+    screen = Screen()
+    for table in tables:
+        screen.print(table)
+    if args.pictures:
+        for name, png in draw().items():
+            print(_write_picture(args.pictures, name, png))
+    return 0
 
 
-def shards_tables(folder: Path) -> Iterator[Table]:
-    """Of each shard of a split its records, bytes and SHA-256; the odd files, by what was odd.
+def _index(args: Namespace) -> Summary:
+    from alexnet.cli.data_summary import index_tables
 
-    Raises InputError where `folder` is not a valid split.
-    """
-    manifest = Shards(folder).manifest
-    size = f"{manifest.bytes / MEGA:,.1f} MB of {manifest.pixels} pixels"
-    title = f"{folder.name}: {manifest.images:,} images, {size}"
-    table = columns(title, "shard", "from record", "records", "MB", "SHA-256")
-    rows = [
-        (s.file, f"{s.first:,}", f"{s.records:,}", f"{s.bytes / MEGA:,.1f}", s.sha256[:12])
-        for s in manifest.shards
-    ]
-    add_rows(table, rows)
-    yield table
-    if manifest.odd:
-        yield _ledger(manifest.odd)
+    return index_tables(paths.CHECKOUT / "data/index"), dict
 
 
-def _ledger(odd: Sequence[OddFile]) -> Table:
-    """What is alike is counted; of each kind the first file is named."""
-    kinds = Counter((file.what, file.done) for file in odd)
-    first = {(file.what, file.done): file.name for file in reversed(odd)}
-    table = columns("odd files", "files", "done", "what", "the first")
-    rows = [
-        (f"{n:,}", kind[1], printable(kind[0]), printable(first[kind]))
-        for kind, n in kinds.most_common()
-    ]
-    add_rows(table, rows)
-    return table
+def _shards(args: Namespace) -> Summary:
+    from alexnet.cli.data_summary import contact_sheet, shards_tables
+    from alexnet.dataset.index import load_index
+
+    data = paths.CHECKOUT / "data"
+    folders = [data / "shards" / split for split in load_index(data / "index").splits]
+    tables = (table for folder in folders for table in shards_tables(folder))
+    return tables, lambda: {folder.name: contact_sheet(folder) for folder in folders}
 
 
-def contact_sheet(folder: Path) -> bytes:
-    """Sixty images of a split, evenly spaced among its records, as a PNG file."""
-    from alexnet.figures.style import encode_png
+def _moments(args: Namespace) -> Summary:
+    from alexnet.cli.data_summary import moments_pictures, moments_table
 
-    across, down, side = SHEET
-    shards = Shards(folder)
-    sheet = Image.new("RGB", (across * side, down * side), "white")
-    chosen = np.linspace(0, len(shards) - 1, min(across * down, len(shards))).astype(int)
-    for n, record in enumerate(shards.records[chosen].tolist()):
-        small = Image.fromarray(shards.read(record)).resize((side, side), Image.Resampling.BOX)
-        sheet.paste(small, (n % across * side, n // across * side))
-    return encode_png(sheet)
+    data = paths.CHECKOUT / "data"
+    return [moments_table(data / "moments")], lambda: moments_pictures(data)
 
 
-def moments_table(folder: Path) -> Table:
-    """The channel means and the eigenpairs beside those of ILSVRC-2012's training images.
+def _model(args: Namespace) -> Summary:
+    from alexnet.cli.model_summary import model_pictures, model_tables
+    from alexnet.model.model_file import read_model
 
-    Raises InputError where `folder` holds no moments.
-    """
-    load_moments(folder)
-    colour = read_checksummed_json(folder / "moments.json")
-    table = Table(title=f"{colour['images']:,} images; {colour['units']}", title_justify="left")
-    for head in ("", "here", "ILSVRC-2012"):
-        table.add_column(head, justify="left" if not head else "right")
-    for name, mean, reference in zip("RGB", colour["channel_means"], IMAGENET_MEANS, strict=True):
-        table.add_row(f"mean of {name}", f"{mean:.2f}", f"{reference:.1f}")
-    table.add_section()
-    pairs = zip(colour["eigenvalues"], colour["sqrt_eigenvalues"], IMAGENET_DEVIATIONS, strict=True)
-    for n, (value, root, reference) in enumerate(pairs, 1):
-        table.add_row(f"λ{n}", f"{value:,.1f}", f"{reference**2:,.0f}")
-        table.add_row(f"√λ{n}", f"{root:.2f}", f"{reference:.2f}")
-    table.add_section()
-    for n, (here, reference) in enumerate(
-        zip(colour["eigenvectors"], IMAGENET_AXES, strict=True), 1
-    ):
-        table.add_row(f"p{n} (R, G, B; ±)", _vector(here), _vector(reference))
-    return table
+    weights, _, description = read_model(find_model(args.model))
+    return model_tables(weights, description), lambda: model_pictures(weights, description)
 
 
-def moments_pictures(data: Path) -> dict[str, bytes]:
-    """mean_image, eigenpairs and relit, a photo of the set relit along each axis, as PNG files.
-
-    Raises InputError where `data` lacks moments or shards.
-    """
-    from functools import partial
-
-    from alexnet.figures.pca_colour import draw_colour_shifts, plot_eigenpairs
-    from alexnet.figures.style import encode_png, plot_png
-
-    moments = load_moments(data / "moments")
-    train = Shards(data / "shards/train")
-    photo = train.read(train.records[0])[::TIMES, ::TIMES]
-    pairs = moments.eigenvalues, moments.eigenvectors
-    return {
-        "mean_image": (data / "moments/mean_image.png").read_bytes(),
-        "eigenpairs": plot_png(partial(plot_eigenpairs, *pairs)),
-        "relit": encode_png(draw_colour_shifts(photo, *pairs)),
-    }
+SUMMARIES: dict[str, Callable[[Namespace], Summary]] = {
+    "index": _index,
+    "shards": _shards,
+    "moments": _moments,
+    "model": _model,
+}
 
 
-def columns(title: str, *heads: str) -> Table:
-    """A table without side walls, its first column and words to the left, numbers to the right."""
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    words = {"smallest class", "largest class", "done", "what", "the first", "SHA-256", ""}
-    for n, head in enumerate(heads):
-        left = n == 0 or head in words
-        table.add_column(head, justify="left" if left else "right", overflow="fold")
-    return table
-
-
-def add_rows(table: Table, rows: Sequence[tuple[str, ...]]) -> None:
-    """As many as are looked at; of the rest, how many they are."""
-    for row in rows[:MOST_ROWS]:
-        table.add_row(*row)
-    if len(rows) > MOST_ROWS:
-        table.add_row(f"and {len(rows) - MOST_ROWS:,} more")
-
-
-def _vector(values: Iterable[float]) -> str:
-    return " ".join(f"{value:+.3f}" for value in values)
+def _write_picture(folder: Path, name: str, png: bytes) -> Path:
+    path = folder / f"{name}.png"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(png)
+    except OSError as error:
+        raise InputError(
+            f"cannot write {path}: {error.strerror}", "choose another folder"
+        ) from None
+    return path

@@ -1,4 +1,4 @@
-"""A model layer by layer: shapes, parameters, multiply-adds, how large its weights are."""
+"""A model layer by layer: shapes, parameters, multiply-adds, weight statistics."""
 
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -8,7 +8,7 @@ import numpy.typing as npt
 from rich.table import Table
 from rich.text import Text
 
-from alexnet.cli.inspect import columns
+from alexnet.cli.data_summary import columns
 from alexnet.cli.terminal import printable
 from alexnet.model.description import GROUPS, ModelDescription
 from alexnet.model.layer_shapes import LayerShape, layer_shapes
@@ -19,44 +19,45 @@ Weights = Mapping[str, Floats]
 
 
 class Layer(NamedTuple):
-    """A layer's shapes, and of its weights mean |w|, std and the share that is 0."""
+    """A layer's shapes, and of its weights the mean |w|, std and fraction of zeros."""
 
     name: str
     shape: LayerShape
-    mean_size: float
+    mean_magnitude: float
     std: float
     zeros: float
 
 
 def layers(net: NetConfig, weights: Weights) -> list[Layer]:
-    """The layers of a net, in order; `weights`: its arrays, by the names of a state_dict."""
+    """Return the layers in order; `weights`: arrays by their state_dict names."""
     shapes = layer_shapes(net).items()
     return [_layer(name, shape, weights[f"{name}.weight"]) for name, shape in shapes]
 
 
 def _layer(name: str, shape: LayerShape, weight: Floats) -> Layer:
-    sizes = float(np.abs(weight).mean()), float(weight.std())
+    statistics = float(np.abs(weight).mean()), float(weight.std())
     zeros = 1 - np.count_nonzero(weight) / weight.size
-    return Layer(name, shape, *sizes, zeros)
+    return Layer(name, shape, *statistics, zeros)
 
 
 def model_tables(weights: Weights, description: ModelDescription) -> Iterator[Table]:
-    """Where a model comes from and how a photo enters it; then its layers and their totals."""
+    """Yield the model's origin and input rule, then layers and totals."""
     table = Table(box=None, show_header=False, pad_edge=False)
     for name, value in _facts(description):
         table.add_row(name, Text(printable(value)))
     yield table
     heads = "weights", "output", "parameters", "mul-adds", "mean |w|", "std", "zeros"
     table = columns("", "layer", *heads)
-    every = layers(description.net, weights)
-    for one in every:
-        sizes = f"{one.mean_size:.2g}", f"{one.std:.2g}", f"{100 * one.zeros:.1f} %"
-        counts = f"{one.shape.parameters:,}", short(one.shape.multiply_adds)
-        table.add_row(one.name, _shape(one.shape.weight), _shape(one.shape.output), *counts, *sizes)
+    summaries = layers(description.net, weights)
+    for layer in summaries:
+        shape, statistics = layer.shape, (f"{layer.mean_magnitude:.2g}", f"{layer.std:.2g}")
+        counts = f"{shape.parameters:,}", short(shape.multiply_adds)
+        shapes = _times(shape.weight), _times(shape.output)
+        table.add_row(layer.name, *shapes, *counts, *statistics, f"{100 * layer.zeros:.1f} %")
     table.add_section()
-    parameters = sum(one.shape.parameters for one in every)
-    products = sum(one.shape.multiply_adds for one in every)
-    table.add_row("all", "", "", f"{parameters:,}", short(products))
+    parameters = sum(layer.shape.parameters for layer in summaries)
+    products = sum(layer.shape.multiply_adds for layer in summaries)
+    table.add_row("total", "", "", f"{parameters:,}", short(products))
     yield table
 
 
@@ -76,16 +77,16 @@ def _facts(description: ModelDescription) -> Iterator[tuple[str, str]]:
 
 
 def short(count: int) -> str:
-    """A count, short: 105.4 M, 12.3 k."""
+    """Return a count in millions or thousands: 105.4 M, 12.3 k."""
     return f"{count / 1e6:,.1f} M" if count >= 1e6 else f"{count / 1e3:,.1f} k"
 
 
-def _shape(shape: tuple[int, ...]) -> str:
+def _times(shape: tuple[int, ...]) -> str:
     return "×".join(map(str, shape))
 
 
 def model_pictures(weights: Weights, description: ModelDescription) -> dict[str, bytes]:
-    """The kernels of the first layer (figure 3), as a PNG file."""
+    """Return the first layer's kernels (figure 3) as a PNG file."""
     from alexnet.figures.kernels import draw_kernels
     from alexnet.figures.style import encode_png
 

@@ -1,4 +1,4 @@
-"""Photos of one's own → what a model takes them for: as the evaluation stage does, from files."""
+"""Classify photos from files, as the evaluation stage classifies a split."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -26,9 +26,9 @@ T = TypeVar("T")
 
 
 class Answer(NamedTuple):
-    """A photo's likeliest labels, the likeliest first, with their probabilities.
+    """A photo's most probable labels, in descending order, with their probabilities.
 
-    odd: what was unusual about the file, and what was done about it.
+    odd: what was unusual about the file, and how it was handled.
     """
 
     photo: Path
@@ -38,35 +38,34 @@ class Answer(NamedTuple):
 
 
 class Photo(NamedTuple):
-    """A file that was read: (256, 256, 3) uint8 RGB, and what was odd about it."""
+    """A photo as (256, 256, 3) uint8 RGB, and what was odd about its file."""
 
     path: Path
     pixels: Pixels
     odd: list[str]
 
 
-class Refused(NamedTuple):
-    """A file that gives no answer, and why."""
+class UnreadablePhoto(NamedTuple):
+    """A file without an answer, and the reason."""
 
     photo: Path
-    why: str
+    reason: str
 
 
-class Rule(NamedTuple):
-    """How a photo becomes 256×256, as `images.square` takes it."""
+class ResizeRule(NamedTuple):
+    """How a photo becomes 256×256: dataset.resample and dataset.apply_exif."""
 
     resample: str
     apply_exif: bool
 
 
-def photos_in(paths: Iterable[Path]) -> Iterator[Path | Refused]:
-    """The files named; of a folder all files in it and below it, in order, but hidden ones."""
+def find_photos(paths: Iterable[Path]) -> Iterator[Path | UnreadablePhoto]:
+    """Yield files, and all files below folders, sorted, except hidden ones."""
     for path in paths:
         if "\0" in str(path):
-            yield Refused(path, "a name that no file can have")
+            yield UnreadablePhoto(path, "invalid file name")
         elif _is_folder(path):
-            found = list(_files_below(path))
-            yield from found or [Refused(path, "a folder without any file")]
+            yield from list(_files_below(path)) or [UnreadablePhoto(path, "folder without files")]
         else:
             yield path
 
@@ -74,69 +73,69 @@ def photos_in(paths: Iterable[Path]) -> Iterator[Path | Refused]:
 def _is_folder(path: Path) -> bool:
     try:
         return path.is_dir()
-    except OSError:  # too long a name, a folder that may not be entered: opening it tells
+    except OSError:  # name too long, or no access: opening it gives the reason
         return False
 
 
-def _files_below(folder: Path) -> Iterator[Path | Refused]:
-    unread: list[Path | Refused] = []
+def _files_below(folder: Path) -> Iterator[Path | UnreadablePhoto]:
+    unreadable: list[UnreadablePhoto] = []
 
     def note(error: OSError) -> None:
-        unread.append(Refused(Path(error.filename), str(error.strerror)))
+        unreadable.append(UnreadablePhoto(Path(error.filename), str(error.strerror)))
 
-    for at, folders, names in os.walk(folder, onerror=note):
+    for parent, folders, names in os.walk(folder, onerror=note):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(at, name) for name in sorted(names) if not name.startswith("."))
-    yield from unread
+        yield from (Path(parent, name) for name in sorted(names) if not name.startswith("."))
+    yield from unreadable
 
 
 @torch.inference_mode()
-def answers(
+def classify(
     net: AlexNet,
     mean: Tensor,
-    photos: Iterable[Path | Refused],
-    rule: Rule,
+    photos: Iterable[Path | UnreadablePhoto],
+    rule: ResizeRule,
     batch: int,
     top: int = 5,
     centre: bool = False,
-) -> Iterator[Answer | Refused]:
-    """What `net` takes each photo for, in their order; the next are read while it computes.
+) -> Iterator[Answer | UnreadablePhoto]:
+    """Yield an answer for each photo, in order.
 
-    mean (256, 256, 3) on the net's device. `centre`: by the centre view alone, not by the mean of
-    ten views. A photo's answer depends on the others of its batch by rounding alone. Raises
-    InputError where the net's outputs are no numbers.
+    The next batch is read meanwhile. mean (256, 256, 3) on the net's device. `centre`: use the
+    centre view, not the mean of ten views. The other photos of a batch affect an answer by rounding
+    only. Raises InputError if the net outputs NaN or infinity.
     """
     net.eval()
-    for some in read_ahead(photos, partial(_read, rule=rule), batch):
-        seen = [photo for photo in some if isinstance(photo, Photo)]
-        images = torch.from_numpy(np.array([photo.pixels for photo in seen], np.uint8))
-        told = iter(_told(net, images.to(mean.device), mean, top, centre) if seen else [])
-        for photo in some:
+    for chunk in read_ahead(photos, partial(_read, rule=rule), batch):
+        readable = [photo for photo in chunk if isinstance(photo, Photo)]
+        images = torch.from_numpy(np.array([photo.pixels for photo in readable], np.uint8))
+        ranked = iter(_rank(net, images.to(mean.device), mean, top, centre) if readable else [])
+        for photo in chunk:
             if isinstance(photo, Photo):
-                labels, probabilities = next(told)
+                labels, probabilities = next(ranked)
                 yield Answer(photo.path, labels, probabilities, photo.odd)
             else:
                 yield photo
 
 
-def _told(
+def _rank(
     net: AlexNet, images: Tensor, mean: Tensor, top: int, centre: bool
 ) -> Iterator[tuple[list[int], list[float]]]:
-    """Of each image the likeliest labels and their probabilities."""
+    """Yield the most probable labels of each image and their probabilities."""
     if centre:
         found = F.softmax(net(crop_centre_view(images, mean, net.config.crop)).double(), dim=1)
     else:
         found, _ = predict_views(net, images, mean)
     if not bool(found.isfinite().all()):
-        raise InputError("the model gives no numbers", "train it anew: dvc repro -f train")
+        raise InputError("the model outputs NaN or infinity", "dvc repro -f train")
     labels, probabilities = rank_labels(found.float(), top)  # ranked as the evaluation stage does
     return zip(labels.tolist(), probabilities.tolist(), strict=True)
 
 
 def read_ahead(items: Iterable[S], read: Callable[[S], T], batch: int) -> Iterator[list[T]]:
-    """Batches of what is read: one is filled while another is in use.
+    """Yield batches of `read(item)`; a thread fills the next one meanwhile.
 
-    By one thread: a photo may take half a gigabyte on its way to 256×256.
+    One thread only: decoding a photo may need half a gigabyte.
     """
     source = iter(items)
 
@@ -145,22 +144,22 @@ def read_ahead(items: Iterable[S], read: Callable[[S], T], batch: int) -> Iterat
 
     with ThreadPoolExecutor(1, "reader") as pool:
         ahead = pool.submit(fill)
-        while some := ahead.result():
+        while chunk := ahead.result():
             ahead = pool.submit(fill)
-            yield some
+            yield chunk
 
 
-def _read(photo: Path | Refused, rule: Rule) -> Photo | Refused:
-    if isinstance(photo, Refused):
+def _read(photo: Path | UnreadablePhoto, rule: ResizeRule) -> Photo | UnreadablePhoto:
+    if isinstance(photo, UnreadablePhoto):
         return photo
     try:
         with photo.open("rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)
         if len(data) > MAX_FILE_BYTES:
-            return Refused(photo, f"more than {MAX_FILE_BYTES >> 20} MiB")
+            return UnreadablePhoto(photo, f"larger than {MAX_FILE_BYTES >> 20} MiB")
         pixels, odd = decode_image(data, apply_exif=rule.apply_exif, suffix=photo.suffix)
         return Photo(photo, resize_and_crop(pixels, SIDE, rule.resample), odd)
     except OSError as error:
-        return Refused(photo, error.strerror or str(error))
+        return UnreadablePhoto(photo, error.strerror or str(error))
     except UnreadableImageError as error:
-        return Refused(photo, " ".join(str(error).split()))
+        return UnreadablePhoto(photo, " ".join(str(error).split()))

@@ -1,4 +1,4 @@
-"""A chain of facts, each resting on others, and how it is shown."""
+"""A chain of facts, each derived from others, and its output."""
 
 import json
 from collections.abc import Iterator
@@ -9,38 +9,39 @@ from rich.tree import Tree
 
 from alexnet.cli.terminal import printable
 
-MOST = 6  # shards or archives shown; JSON has all
+MAX_FILES = 6  # shards or archives printed; JSON has all
 MARKS = {True: ("✓", "green"), False: ("✗", "red"), None: ("·", "dim")}
 
 
 @dataclass(frozen=True)
 class Link:
-    """One fact, what it is, whether it holds on disk now (None: not to be told), and on what."""
+    """A fact, its value, whether it still holds on disk (None: unknown), and its sources."""
 
     name: str
-    told: str
+    value: str
     holds: bool | None
-    because: list["Link"] = field(default_factory=list)
+    sources: list["Link"] = field(default_factory=list)
 
     @property
-    def whole(self) -> bool:
-        """Whether nothing in it or below it has changed."""
-        return self.holds is not False and all(link.whole for link in self.because)
+    def unchanged(self) -> bool:
+        """Whether neither this fact nor any of its sources has changed."""
+        return self.holds is not False and all(link.unchanged for link in self.sources)
 
 
 def as_tree(link: Link) -> Tree:
-    """The chain as it is looked at, each link with its mark."""
+    """Return the chain as a tree, each fact with its mark."""
     tree = Tree(_line(link))
-    _grow(tree, link)
+    _add_sources(tree, link)
     return tree
 
 
-def _grow(tree: Tree, link: Link) -> None:
-    files = [each for each in link.because if not each.because]
-    hidden = files[MOST:] if len(files) > MOST and all(each.whole for each in files) else []
-    for each in link.because:
-        if each not in hidden:
-            _grow(tree.add(_line(each)), each)
+def _add_sources(tree: Tree, link: Link) -> None:
+    files = [source for source in link.sources if not source.sources]
+    shorten = len(files) > MAX_FILES and all(file.unchanged for file in files)
+    hidden = files[MAX_FILES:] if shorten else []
+    for source in link.sources:
+        if source not in hidden:
+            _add_sources(tree.add(_line(source)), source)
     if hidden:
         tree.add(Text(f"✓ and {len(hidden):,} more", style="dim"))
 
@@ -48,25 +49,25 @@ def _grow(tree: Tree, link: Link) -> None:
 def _line(link: Link) -> Text:
     mark, style = MARKS[link.holds]
     return Text.assemble(
-        (mark, style), " ", (printable(link.name), "bold"), "  ", printable(link.told)
+        (mark, style), " ", (printable(link.name), "bold"), "  ", printable(link.value)
     )
 
 
 def summary(link: Link) -> str:
-    """Whether the chain holds, and if not where it does not."""
-    broken = list(dict.fromkeys(_broken(link)))
-    if not broken:
-        return "every link is on disk as it was"
-    return f"not as it was: {', '.join(broken)}; fix: dvc repro"
+    """Return one line: nothing changed, or the names of what did."""
+    changed = list(dict.fromkeys(_changed(link)))
+    if not changed:
+        return "nothing has changed since the run"
+    return f"changed since the run: {', '.join(changed)}; fix: dvc repro"
 
 
-def _broken(link: Link) -> Iterator[str]:
+def _changed(link: Link) -> Iterator[str]:
     if link.holds is False:
         yield link.name
-    for each in link.because:
-        yield from _broken(each)
+    for source in link.sources:
+        yield from _changed(source)
 
 
 def as_json(link: Link) -> str:
-    """The whole chain, nothing left out."""
+    """Return the whole chain as JSON."""
     return json.dumps(asdict(link), indent=1, ensure_ascii=False)

@@ -1,115 +1,40 @@
-"""Images without labels, as ILSVRC-2012's test tar → the file that its server takes (section 6)."""
+"""`alexnet submit`: write a submission file for ILSVRC's test server."""
 
-from collections.abc import Iterator, Sequence
-from functools import partial
+import sys
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from typing import Any, NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-import torch
-from torch import Tensor
+from alexnet.runtime import paths
 
-from alexnet.archives.reader import Archives, read_image
-from alexnet.cli.photos import Rule, read_ahead
-from alexnet.dataset.shards import SIDE, Pixels
-from alexnet.index.class_archives import index_flat
-from alexnet.inference.ten_views import predict_views
-from alexnet.inference.top_k import TOP_K, rank_labels
-from alexnet.model.alexnet import AlexNet
-from alexnet.model.description import ModelDescription
-from alexnet.model.precision import pick_autocast
-from alexnet.model.weights import load_model
-from alexnet.resize.decode import UnreadableImageError, decode_image
-from alexnet.resize.resample import resize_and_crop
-from alexnet.runtime.errors import InputError
-from alexnet.runtime.files import write_atomically
-from alexnet.runtime.progress import progress
-
-BATCH = 32
+HELP = "write a submission file for ILSVRC's test server"
+EXAMPLES = """  alexnet submit ILSVRC2012_img_test.tar submission.txt
+  alexnet submit ILSVRC2012_img_test.tar five.txt --model experiments/ensembles/runs/*/train"""
 
 
-class Voter(NamedTuple):
-    """A net, its mean image (256, 256, 3) on the same device, and what its file tells of it."""
-
-    net: AlexNet
-    mean: Tensor
-    description: ModelDescription
-
-
-def load_voters(paths: Sequence[Path], device: torch.device) -> list[Voter]:
-    """The models of these files, or folders. Raises InputError where their classes differ."""
-    voters = []
-    for path in paths:
-        net, moments, description = load_model(path)
-        mean = moments.to(device).mean_image
-        voters.append(Voter(net.to(device).eval(), mean, description))
-        for part in ("synsets", "input"):
-            if getattr(description, part) != getattr(voters[0].description, part):
-                what = f"{path} and {paths[0]} differ in their {part}"
-                raise InputError(what, "name models that were trained on the same classes")
-    return voters
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the images, the file to write and the models."""
+    parser.add_argument("images", type=Path, metavar="TAR", help="tar or folder of test images")
+    out = "file to write: one line per image, in order of their names, with five\nILSVRC class ids"
+    parser.add_argument("out", type=Path, metavar="FILE", help=out)
+    model = (
+        "model.safetensors or its folder (default data/train of the checkout);\n"
+        "the probabilities of several models are averaged"
+    )
+    parser.add_argument("--model", type=Path, nargs="+", metavar="FILE", help=model)
 
 
-def write_submission(path: Path, voters: Sequence[Voter], images: Path) -> list[str]:
-    """Write a line for each of `images`, a tar or folder, in order of their names: five class ids.
+def run(args: Namespace) -> int:
+    """Write the submission; 1 if an image could not be read."""
+    from alexnet.cli.submission import load_ensemble, write_submission
+    from alexnet.cli.terminal import printable
+    from alexnet.launch.gpus import pick_device
+    from alexnet.runtime.processes import prepare_process
 
-    Of several voters the mean of their probabilities counts. An image that cannot be read keeps its
-    line, of zeros, which are no class; returned is what was wrong with each. Raises InputError
-    where there is no image, or the classes are not ILSVRC's.
-    """
-    ids = np.array([synset.devkit_id for synset in voters[0].description.synsets])
-    if not ids.all():
-        raise InputError("the model's classes have no ILSVRC ids", "name a model trained on ILSVRC")
-    if not images.exists():
-        raise InputError(f"{images} does not exist", "name the tar of the test images")
-    archives: Archives = []
-    rows = index_flat(images.parent, images.name, archives)
-    if not len(rows):
-        raise InputError(f"{images} holds no image", "name the tar of the test images")
-    rows = rows[np.argsort(rows["name"], kind="stable")]
-    rule = Rule(voters[0].description.input.resample, voters[0].description.input.apply_exif)
-    read = partial(_read, root=images.parent, archives=archives, rule=rule)
-    lines, wrong = [], []
-    with progress(len(rows), "submit") as advance:
-        for some in read_ahead(rows, read, BATCH):
-            lines += [" ".join(map(str, ids_of)) for ids_of in _answers(voters, some, ids)]
-            wrong += [why for why in some if isinstance(why, str)]
-            advance(len(some))
-    write_atomically(path, ("\n".join(lines) + "\n").encode())
-    return wrong
-
-
-def _read(row: Any, root: Path, archives: Archives, rule: Rule) -> Pixels | str:
-    """A row of the index → its pixels, or why there are none."""
-    name = bytes(row["name"]).decode(errors="replace")
-    try:
-        data = read_image(root, archives, row)
-        pixels, _ = decode_image(data, apply_exif=rule.apply_exif, suffix=Path(name).suffix)
-        return resize_and_crop(pixels, SIDE, rule.resample)
-    except UnreadableImageError as error:
-        return f"{name}: {' '.join(str(error).split())}"
-
-
-@torch.inference_mode()
-def _answers(
-    voters: Sequence[Voter], some: list[Pixels | str], ids: npt.NDArray[np.integer[Any]]
-) -> Iterator[list[int]]:
-    """Of each image the ids of its five likeliest classes, or zeros."""
-    count = min(TOP_K, len(ids))
-    seen = [pixels for pixels in some if not isinstance(pixels, str)]
-    answers = iter(ids[_ranked(voters, np.array(seen))].tolist() if seen else [])
-    for each in some:
-        yield [0] * count if isinstance(each, str) else next(answers)
-
-
-def _ranked(voters: Sequence[Voter], images: Pixels) -> npt.NDArray[np.int64]:
-    """(n, 256, 256, 3) → (n, 5) labels."""
-    device = voters[0].mean.device
-    pixels = torch.from_numpy(images).to(device)
-    total = torch.zeros((), dtype=torch.float64, device=device)
-    for voter in voters:
-        with pick_autocast(voter.description.precision, device):
-            total = total + predict_views(voter.net, pixels, voter.mean)[0]
-    labels: npt.NDArray[np.int64] = rank_labels((total / len(voters)).float())[0].cpu().numpy()
-    return labels
+    prepare_process()
+    models = args.model or [paths.CHECKOUT / "data/train"]
+    ensemble = load_ensemble(models, pick_device("auto"))
+    problems = write_submission(args.out, ensemble, args.images)
+    for problem in problems:
+        print(f"{printable(problem)}: its line holds zeros", file=sys.stderr)
+    print(f"submit: wrote {args.out}")
+    return 1 if problems else 0

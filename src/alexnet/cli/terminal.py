@@ -1,4 +1,4 @@
-"""The terminal: results on stdout, a bar on stderr, nothing of either that could do harm."""
+"""The terminal: results on stdout, progress on stderr, control characters escaped."""
 
 import sys
 import time
@@ -10,38 +10,39 @@ from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from alexnet.runtime.progress import Advance
 
-SECONDS_UNTOLD = 2.0
+BAR_DELAY = 2.0  # seconds
 
 
 class Screen(Console):
-    """Where results go; a reader that has gone is told of like any other's."""
+    """A console for results; raises BrokenPipeError like any other stream."""
 
     def on_broken_pipe(self) -> None:
-        """Rich would end the process itself, with a code of its own."""
+        """Rich would exit with a code of its own."""
         raise BrokenPipeError
 
 
 def printable(text: str) -> str:
-    """Text of unknown origin without what a terminal would obey."""
+    """Escape the characters that a terminal would interpret."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 @contextmanager
-def bar_if_slow(total: int, what: str) -> Iterator[Advance]:
-    """A bar on stderr after two seconds, where that is a terminal; stdout is the results' own."""
-    screen = Console(stderr=True)
+def bar_if_slow(total: int, title: str) -> Iterator[Advance]:
+    """Show a progress bar on stderr after BAR_DELAY, if it is a terminal."""
+    console = Console(stderr=True)
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
-    shown = Progress(*columns, console=screen, transient=True, redirect_stdout=sys.stdout.isatty())
-    task, begun = shown.add_task(what, total=total), time.monotonic()
+    redirect = sys.stdout.isatty()
+    bar = Progress(*columns, console=console, transient=True, redirect_stdout=redirect)
+    task, start = bar.add_task(title, total=total), time.monotonic()
 
     def advance(n: int) -> None:
-        shown.advance(task, n)
-        slow = time.monotonic() - begun > SECONDS_UNTOLD
-        if slow and screen.is_terminal and not shown.live.is_started:
-            shown.start()
+        bar.advance(task, n)
+        slow = time.monotonic() - start > BAR_DELAY
+        if slow and console.is_terminal and not bar.live.is_started:
+            bar.start()
 
     try:
         yield advance
     finally:
-        if shown.live.is_started:
-            shown.stop()
+        if bar.live.is_started:
+            bar.stop()

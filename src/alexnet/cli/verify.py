@@ -1,97 +1,67 @@
-"""What lies on disk against what was written: every byte read again, every number made again."""
+"""`alexnet verify`: re-read data/ and report corruption."""
 
-import json
+from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
-from concurrent.futures import Executor
-from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
+from alexnet.cli.arguments import add_parameters
+from alexnet.runtime import paths
+from alexnet.runtime.errors import InputError
 
-from alexnet.dataset.checksummed import read_checksummed_json
-from alexnet.dataset.index import Index
-from alexnet.dataset.moments import load_moments
-from alexnet.dataset.shards import Shards
-from alexnet.model.model_file import MODEL, read_model
-from alexnet.moments.pca import compute_colour_moments, compute_mean_image
-from alexnet.moments.sums import ZERO, Sums, sum_shard
-from alexnet.runtime.errors import InputError, rebuild_command
-from alexnet.runtime.progress import track
+HELP = "re-read data/ and report corruption"
+EXAMPLES = """  alexnet verify
+  alexnet verify --md5 dataset=ilsvrc2012"""
 
 
-@dataclass(frozen=True)
-class Checked:
-    """A shard read again: its damage, line by line; the sums over it, or None if there is any."""
-
-    damage: list[str]
-    sums: Sums | None
-
-
-def verify_shard(folder: Path, n: int) -> Checked:
-    """Check shard `n` of the split in `folder` by its SHA-256 and, where that fails, by record."""
-    damage = list(Shards(folder).find_damage(n))
-    return Checked(damage, None if damage else sum_shard(folder, n))
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add what to verify."""
+    md5 = "check the raw archives against their published MD5 instead"
+    parser.add_argument("--md5", action="store_true", help=md5)
+    add_parameters(parser)
 
 
-def verify(pool: Executor, data: Path, index: Index) -> Iterator[str]:
-    """Each of the shards, labels and moments under `data` that is not as it was written, a line."""
-    for split, rows in index.splits.items():
-        folder = data / "shards" / split
-        try:
-            yield from _labels(folder, rows["label"])
-            all_sums = []
-            for checked in _shards(pool, folder):
-                yield from checked.damage
-                all_sums.append(checked.sums)
-            if split == "train":
-                yield from _moments(data / "moments", all_sums)
-        except InputError as error:
-            yield str(error)
+def run(args: Namespace) -> int:
+    """Print each problem as it is found; 1 if there is any."""
+    check = _wrong_md5 if args.md5 else _damage
+    count = 0
+    for problem in check(args.parameters):
+        print(problem, flush=True)
+        count += 1
+    checksums = "archives match their published MD5" if args.md5 else "files match their checksums"
+    print(f"verify: {count} problem{'s' * (count != 1)}" if count else f"verify: all {checksums}")
+    return 1 if count else 0
 
 
-def verify_model(folder: Path) -> Iterator[str]:
-    """What is wrong with data/train: its model, sealed, and model.json, which repeats it."""
-    if not folder.exists():
-        return
-    text = folder / "model.json"
-    fix = rebuild_command(text, "train")
-    try:
-        *_, description = read_model(folder)
-        if json.loads(text.read_bytes()) != description.to_json():
-            yield f"{text} is not that of its model; fix: {fix}"
-    except InputError as error:
-        what, *_ = str(error).partition("; fix: ")
-        yield f"{what}; fix: {rebuild_command(folder / MODEL, 'train')}"
-    except (OSError, ValueError) as error:
-        yield f"{text} cannot be read: {error}; fix: {fix}"
+def _damage(parameters: list[str]) -> Iterator[str]:
+    """Yield one line per problem under data/; print notes."""
+    from alexnet.cli import dvc_lock
+    from alexnet.cli.integrity import check_data
+    from alexnet.config.compose import load_config
+    from alexnet.config.executor import workers
+
+    with workers(load_config(parameters).executor) as pool:
+        yield from check_data(pool, paths.CHECKOUT / "data")
+    for output in dvc_lock.compare_outputs(paths.CHECKOUT):
+        yield from dvc_lock.report(paths.CHECKOUT, output, _print_note)
 
 
-def _shards(pool: Executor, folder: Path) -> Iterator[Checked]:
-    count = len(Shards(folder).manifest.shards)
-    checked = pool.map(partial(verify_shard, folder), range(count))
-    return track(checked, count, f"verify {folder.name}", "shards")
+def _print_note(line: str) -> None:
+    print(f"note: {line}", flush=True)
 
 
-def _labels(folder: Path, labels: npt.NDArray[np.integer[Any]]) -> Iterator[str]:
-    shards = Shards(folder)
-    if len(labels) != len(shards.labels):
-        yield f"{folder} has {len(shards.labels):,} rows, its index {len(labels):,}"
-    elif (shards.labels[shards.records] != labels[shards.records]).any():
-        yield f"{folder / 'labels.npy'} does not agree with data/index"
+def _wrong_md5(parameters: list[str]) -> Iterator[str]:
+    """Yield one line per raw archive with a wrong MD5."""
+    from alexnet.archives.root import open_raw
+    from alexnet.config.compose import load_config
+    from alexnet.index import md5
 
-
-def _moments(folder: Path, sums: list[Sums | None]) -> Iterator[str]:
-    """Integers leave no room for doubt: the same images give the same bits."""
-    written, colour = load_moments(folder), read_checksummed_json(folder / "moments.json")
-    whole = [some for some in sums if some is not None]
-    if len(whole) < len(sums):
-        return  # what was summed over is no longer there
-    total = sum(whole, start=ZERO)
-    same_colour = colour | compute_colour_moments(total) == colour
-    if not same_colour or not np.array_equal(written.mean_image, compute_mean_image(total)):
-        name = "mean_image.npy" if same_colour else "moments.json"
-        fix = rebuild_command(folder / name, "moments")
-        yield f"{folder} is not of these shards: {name}; fix: {fix}"
+    dataset = load_config(parameters).dataset
+    if dataset.drawn:
+        raise InputError("a generated data set has no published MD5", "dataset=ilsvrc2012")
+    root = open_raw(dataset.root, dataset.seed, None)
+    archives = list(md5.check_md5(root))
+    if not archives:
+        names = ", ".join(md5.PUBLISHED)
+        raise InputError(f"{root} has none of the archives with a published MD5: {names}")
+    for name, expected, actual in archives:
+        if actual != expected:
+            yield f"{name}: MD5 is {actual}, published {expected}; fix: download it again"

@@ -1,4 +1,4 @@
-"""What is exported computes what the original does, or is not kept."""
+"""An exported graph computes what the model does, or is not kept."""
 
 import json
 from importlib.util import find_spec
@@ -8,32 +8,31 @@ import numpy as np
 import pytest
 import torch
 
-from alexnet.cli import export as export_module
-from alexnet.cli.export import TOLERANCE, check_needed, export
+from alexnet.cli import graph_export
+from alexnet.cli.graph_export import TOLERANCE, check_packages, export_graph
 from alexnet.inference.ten_views import predict_views
-from alexnet.model.net_config import SpatialNormConfig
 from alexnet.model.weights import load_model
 from alexnet.runtime.errors import InputError
 from small_model import CLASSES, moments, small_description, small_model
 
 MEAN = torch.from_numpy(moments().mean_image)
-ORIGINAL = {  # the 2012 code's net, with all that is hard to export
+ORIGINAL = {  # the 2012 code's net, with everything that is hard to export
     "layer1_order": "lrn_pool_relu",
-    "spatial_norm": SpatialNormConfig(k=1.0, size=5, alpha=4e-5, beta=0.75),
+    "spatial_norm": {"k": 1.0, "size": 5, "alpha": 4e-5, "beta": 0.75},
 }
 
 
 @pytest.mark.parametrize(
     ("kind", "net", "ten_views"), [("pt2", {}, True), ("onnx", ORIGINAL, False)]
 )
-def test_a_graph_computes_what_the_net_does(
+def test_a_graph_computes_what_the_model_does(
     tmp_path: Path, kind: str, net: dict[str, object], ten_views: bool
 ) -> None:
-    """Compared here once more, on images of its own, in batches of other sizes."""
+    """Compared again here, on other images in batches of other sizes."""
     small_model(tmp_path, **net)
-    whole, _, told = load_model(tmp_path)
+    model, _, description = load_model(tmp_path)
     path = tmp_path / f"graph.{kind}"
-    assert export(path, kind, whole, MEAN, told, ten_views) <= TOLERANCE
+    assert export_graph(path, kind, model, MEAN, description, ten_views) <= TOLERANCE
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(
         ["model.safetensors", "model.json", path.name]
     )
@@ -42,8 +41,8 @@ def test_a_graph_computes_what_the_net_does(
         noise = draw.integers(-40, 40, (n, 256, 256, 3))
         images = np.clip(moments().mean_image + noise, 0, 255).astype(np.uint8)
         with torch.no_grad():
-            ten, centre = predict_views(whole, torch.from_numpy(images), MEAN)
-        run = export_module.KINDS[kind][1](path)
+            ten, centre = predict_views(model, torch.from_numpy(images), MEAN)
+        run = graph_export.KINDS[kind][1](path)
         found = run(np.ascontiguousarray(images.transpose(0, 3, 1, 2), np.float32))
         assert found.shape == (n, CLASSES)
         assert abs(found - (ten if ten_views else centre).numpy()).max() <= TOLERANCE
@@ -59,40 +58,42 @@ def metadata(path: Path) -> dict[str, object]:
         import onnx
 
         text = {p.key: p.value for p in onnx.load(path).metadata_props}
-    told: dict[str, object] = json.loads(text["alexnet.json"])
-    return told
+    content: dict[str, object] = json.loads(text["alexnet.json"])
+    return content
 
 
-def test_what_differs_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_graph_that_differs_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     net = small_model(tmp_path / "model")
-    write, run_of = export_module.KINDS["pt2"]
+    write, load = graph_export.KINDS["pt2"]
 
-    def harmed(path: Path, model: export_module.Classifier, text: str) -> None:
+    def write_shifted(path: Path, model: graph_export.Classifier, text: str) -> None:
         model.mean += 1.0
         write(path, model, text)
 
-    monkeypatch.setitem(export_module.KINDS, "pt2", (harmed, run_of))
-    (tmp_path / "graph.pt2").write_text("the one before")
-    with pytest.raises(InputError, match="differs from the original"):
-        export(tmp_path / "graph.pt2", "pt2", net, MEAN, small_description(), False)
-    assert (tmp_path / "graph.pt2").read_text() == "the one before"
+    monkeypatch.setitem(graph_export.KINDS, "pt2", (write_shifted, load))
+    (tmp_path / "graph.pt2").write_text("previous")
+    with pytest.raises(InputError, match=r"differs by .*no file was written"):
+        export_graph(tmp_path / "graph.pt2", "pt2", net, MEAN, small_description(), False)
+    assert (tmp_path / "graph.pt2").read_text() == "previous"
     assert [p.name for p in tmp_path.iterdir() if p.is_file()] == ["graph.pt2"]
 
 
 @pytest.mark.parametrize("value", [np.nan, 0.2])
-def test_no_number_is_a_difference_too(tmp_path: Path, value: float) -> None:
+def test_nan_and_constant_outputs_are_differences(tmp_path: Path, value: float) -> None:
     net = small_model(tmp_path)
     with pytest.raises(InputError, match="differs"):
-        export_module.difference(
+        graph_export.largest_difference(
             lambda x: np.full((len(x), CLASSES), value, np.float32), net, MEAN, False
         )
 
 
-def test_a_missing_package_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    def found(name: str) -> object:
+def test_a_missing_package_is_an_input_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def find(name: str) -> object:
         return None if name == "onnxscript" else find_spec(name)
 
-    monkeypatch.setattr(export_module, "find_spec", found)
-    check_needed("pt2")
-    with pytest.raises(InputError, match=r'needs onnxscript; fix: pip install "alexnet\[onnx\]"'):
-        check_needed("onnx")
+    monkeypatch.setattr(graph_export, "find_spec", find)
+    check_packages("pt2")
+    with pytest.raises(
+        InputError, match=r'requires onnxscript; fix: pip install "alexnet\[onnx\]"'
+    ):
+        check_packages("onnx")

@@ -1,4 +1,4 @@
-"""The file for ILSVRC's server: the evaluation stage's answers, for images without labels."""
+"""A submission holds the evaluation stage's answers for unlabelled images."""
 
 import io
 import tarfile
@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from alexnet.cli.submit import load_voters, write_submission
+from alexnet.cli.submission import load_ensemble, write_submission
 from alexnet.dataset.shards import Shards
 from alexnet.inference.predict import predict
 from alexnet.model.alexnet import initialise
@@ -30,7 +30,7 @@ def images() -> Images:
 
 @pytest.fixture(scope="module")
 def test_tar(tmp_path_factory: pytest.TempPathFactory, images: Images) -> Path:
-    """In no order, in a folder of the tar, one of them broken: that of number 7."""
+    """Write the images unsorted into a folder of a tar; number 7 is truncated."""
     path = tmp_path_factory.mktemp("raw") / "ILSVRC2012_img_test.tar"
     with tarfile.open(path, "w") as tar:
         for n in np.random.default_rng(2).permutation(len(images)).tolist():
@@ -45,52 +45,52 @@ def test_tar(tmp_path_factory: pytest.TempPathFactory, images: Images) -> Path:
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Two, of other weights."""
-    one, other = (tmp_path_factory.mktemp(name) for name in ("one", "other"))
-    net = small_model(one)
+    """Save two models with different weights."""
+    first, second = (tmp_path_factory.mktemp(name) for name in ("first", "second"))
+    net = small_model(first)
     initialise(net, 1, STD, dict.fromkeys(LAYERS, 0.1))
-    save_model(other, net, moments(), small_description())
-    return [one, other]
+    save_model(second, net, moments(), small_description())
+    return [first, second]
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_it_says_what_the_evaluation_stage_says(
+def test_submission_equals_the_evaluation_stage(
     tmp_path: Path, images: Images, test_tar: Path, models: list[Path], count: int
 ) -> None:
-    wrong = write_submission(tmp_path / "out.txt", load_voters(models[:count], CPU), test_tar)
+    problems = write_submission(tmp_path / "out.txt", load_ensemble(models[:count], CPU), test_tar)
     lines = [line.split() for line in (tmp_path / "out.txt").read_text().splitlines()]
     write_split(tmp_path / "val", images, [0] * len(images))
     mean = torch.from_numpy(moments().mean_image)
-    said = [predict(load_model(m)[0], Shards(tmp_path / "val"), mean) for m in models[:count]]
+    outputs = [predict(load_model(m)[0], Shards(tmp_path / "val"), mean) for m in models[:count]]
     total = torch.zeros(len(images), 7, dtype=torch.float64)
-    for each in said:
-        assert each.probabilities is not None
-        total += each.probabilities
+    for output in outputs:
+        assert output.probabilities is not None
+        total += output.probabilities
     expected = 1 + total.argsort(dim=1, descending=True)[:, :5]  # ids: labels + 1
     assert len(lines) == len(images)
     for n, line in enumerate(lines):
         assert line == ["0"] * 5 if n == 7 else list(map(str, expected[n].tolist()))
     assert len({tuple(line) for line in lines}) > 3
-    assert len(wrong) == 1
-    assert wrong[0].startswith("ILSVRC2012_test_00000008.JPEG: ")
+    assert len(problems) == 1
+    assert problems[0].startswith("ILSVRC2012_test_00000008.JPEG: ")
 
 
-def test_what_does_not_go_together_is_one_line(
+def test_unusable_models_and_images_are_input_errors(
     tmp_path: Path, test_tar: Path, models: list[Path]
 ) -> None:
     description = small_description()
     other = replace(description, synsets=description.synsets[::-1])
     save_model(tmp_path, load_model(models[0])[0], moments(), other)
-    with pytest.raises(InputError, match="differ in their synsets; fix: name models"):
-        load_voters([models[0], tmp_path], CPU)
+    with pytest.raises(InputError, match="differ in their synsets; fix: choose models"):
+        load_ensemble([models[0], tmp_path], CPU)
     other = replace(description, synsets=[replace(s, devkit_id=0) for s in other.synsets])
     save_model(tmp_path, load_model(models[0])[0], moments(), other)
     with pytest.raises(InputError, match="no ILSVRC ids"):
-        write_submission(tmp_path / "out.txt", load_voters([tmp_path], CPU), test_tar)
-    voters = load_voters(models[:1], CPU)
+        write_submission(tmp_path / "out.txt", load_ensemble([tmp_path], CPU), test_tar)
+    ensemble = load_ensemble(models[:1], CPU)
     with pytest.raises(InputError, match="does not exist"):
-        write_submission(tmp_path / "out.txt", voters, tmp_path / "test.tar")
+        write_submission(tmp_path / "out.txt", ensemble, tmp_path / "test.tar")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="holds no image"):
-        write_submission(tmp_path / "out.txt", voters, tmp_path / "empty")
+    with pytest.raises(InputError, match="contains no images"):
+        write_submission(tmp_path / "out.txt", ensemble, tmp_path / "empty")
     assert not (tmp_path / "out.txt").exists()
