@@ -7,10 +7,11 @@ from rich.console import Console
 
 from alexnet.cli.answers import as_json, as_table, bar, heading
 from alexnet.cli.photos import Answer
+from alexnet.dataset.index import Synset
 
 SYNSETS = [
-    {"devkit_id": 1, "wnid": "n01440764", "words": "tench, Tinca tinca"},
-    {"devkit_id": 2, "wnid": "n01443537", "words": "gold\x1b[2Jfish"},
+    Synset(1, "n01440764", "tench, Tinca tinca"),
+    Synset(2, "n01443537", "gold\x1b[2Jfish"),
 ]
 ANSWER = Answer(Path("a/\x1b[31m.jpg"), [1, 0], [0.75, 0.25], ["mode L"])
 

@@ -70,7 +70,7 @@ def test_torch_looks_for_gpus_only_if_there_is_a_device_file(
     assert Finding("GPU", "none: training will use the CPU") in list(diagnosis.check_machine())
     (tmp_path / "nvidiactl").touch()
     assert Finding("GPU", "NVIDIA H100") in list(diagnosis.check_machine())
-    (found,) = diagnosis.check_training_memory({}, 128)
+    (found,) = diagnosis.check_training_memory(NetConfig(), 128)
     assert found.value.endswith("about 3.0 GB of GPU memory")
 
 

@@ -11,6 +11,7 @@ import torch
 from alexnet.cli import graph_export
 from alexnet.cli.graph_export import TOLERANCE, check_packages, export_graph
 from alexnet.inference.ten_views import predict_views
+from alexnet.model.net_config import SpatialNormConfig
 from alexnet.model.weights import load_model
 from alexnet.runtime.errors import InputError
 from small_model import CLASSES, moments, small_description, small_model
@@ -18,7 +19,7 @@ from small_model import CLASSES, moments, small_description, small_model
 MEAN = torch.from_numpy(moments().mean_image)
 ORIGINAL = {  # the 2012 code's net, with everything that is hard to export
     "layer1_order": "lrn_pool_relu",
-    "spatial_norm": {"k": 1.0, "size": 5, "alpha": 4e-5, "beta": 0.75},
+    "spatial_norm": SpatialNormConfig(k=1.0, size=5, alpha=4e-5, beta=0.75),
 }
 
 

@@ -12,10 +12,8 @@ import pytest
 from alexnet.cli.integrity import check_model, check_splits
 from alexnet.dataset.checksummed import read_checksummed_json, write_checksummed_json
 from alexnet.dataset.index import ROW, Index, Synset
-from alexnet.dataset.shards import Shards
 from alexnet.moments.sums import sum_images
-from alexnet.resize.shard_writer import write_manifest
-from images import Images, save_moments_of, write_split
+from images import Images, relabel, save_moments_of, write_split
 from small_model import small_model
 
 
@@ -51,7 +49,7 @@ def flip_bit(path: Path, at: int) -> None:
 
 def change_a_label(data: Path) -> None:
     folder = data / "shards/val"
-    write_manifest(folder, np.zeros(8, np.int32), "raw", Shards(folder).manifest["shards"], [])
+    relabel(folder, np.zeros(8, np.int32))
 
 
 def save_other_moments(data: Path) -> None:
@@ -76,7 +74,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], None], list[str]]] = {
     ),
     "missing split": (
         lambda data: shutil.rmtree(data / "shards/val"),
-        ["val is not a whole split.*fix: dvc repro -f resize"],
+        ["val is not a valid split of shards.*fix: dvc repro -f resize"],
     ),
     "extra shard": (
         lambda data: (data / "shards/val/00001.lmdb").touch(),
@@ -122,4 +120,4 @@ def test_a_damaged_model_is_reported(tmp_path: Path) -> None:
         assert re.search("model.json .*fix: .*dvc repro -f train", line)
     flip_bit(tmp_path / "train/model.safetensors", -3000)
     (line,) = check_model(tmp_path / "train")
-    assert "changed after it was written" in line
+    assert "contents do not match its checksum" in line

@@ -54,7 +54,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = {"train": np.zeros(4, ROW), "val": np.zeros(0, ROW)}
     save_index(Index(rows, [("train.tar", 300)], [Synset(1, "n1", "w")]), root / "source/index")
     write_split(root / "source/shards/train", random_images(4), [0] * 4, records=3)
-    description = {"chosen": {"dataset": "small", "model": "quick"}, "lr": 0.5, "seed": 3}
+    description = {"choices": {"dataset": "small", "model": "quick"}, "lr": 0.5, "seed": 3}
     (root / "source/train/model.json").write_text(json.dumps(description))
     with (root / "source/evaluate/predictions.csv").open("w", newline="") as file:
         answers = [["label", "label1", "label2"], [0, 0, 1], [0, 1, 0], [0, 1, 2], [1, 1, 0]]

@@ -1,9 +1,8 @@
 """The files of data/evaluate, read as people and ILSVRC's server read them."""
 
 import csv
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +14,7 @@ from alexnet.inference.predict import Predictions
 from alexnet.inference.top_k import rank_labels
 from alexnet.runtime.errors import InputError
 from images import files_end_at, random_images, write_split
+from small_model import small_description
 
 NAMES = ["c.JPEG", "a.JPEG", 'd,"ü".JPEG', "b.JPEG"]
 SYNSETS = [Synset(n + 11, f"n{n:08d}", "a word") for n in range(7)]
@@ -77,18 +77,18 @@ def test_two_classes_without_devkit_ids_have_two_guesses_and_no_submission(
 
 
 def test_test_is_evaluated_before_val(tmp_path: Path, index_rows: Rows) -> None:
-    described: dict[str, Any] = {"synsets": [asdict(synset) for synset in SYNSETS]}
+    model = replace(small_description(), synsets=SYNSETS)
     for split in ("val", "test"):
         write_split(tmp_path / "shards" / split, random_images(4), [0, 1, 2, 3])
     both = Index({"train": index_rows, "val": index_rows, "test": index_rows}, [], SYNSETS)
     without = Index({"train": index_rows, "val": index_rows}, [], SYNSETS)
-    assert choose_split(tmp_path, both, described)[0] == "test"
-    split, shards = choose_split(tmp_path, without, described)
+    assert choose_split(tmp_path, both, model)[0] == "test"
+    split, shards = choose_split(tmp_path, without, model)
     assert (split, shards.folder.name) == ("val", "val")
     with pytest.raises(InputError, match=r"hold different numbers of images; fix: dvc repro"):
-        choose_split(tmp_path, Index({"test": index_rows[:3]}, [], SYNSETS), described)
+        choose_split(tmp_path, Index({"test": index_rows[:3]}, [], SYNSETS), model)
     with pytest.raises(InputError, match="trained on classes other than"):
-        choose_split(tmp_path, both, {"synsets": described["synsets"][1:]})
+        choose_split(tmp_path, both, replace(model, synsets=SYNSETS[1:]))
 
 
 def test_a_full_disk_is_an_error_even_at_the_last_byte(tmp_path: Path, index_rows: Rows) -> None:

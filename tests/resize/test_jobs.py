@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from alexnet.dataset.index import Rows, load_index, save_index
+from alexnet.dataset.manifest import Manifest
 from alexnet.dataset.shards import Shards
 from alexnet.index.layouts import read_index
 from alexnet.resize import jobs as jobs_module
@@ -91,7 +92,7 @@ def test_a_replaced_or_missing_index_is_rejected(root: Path, tmp_path: Path) -> 
         resize_shard(replaced)
     assert not job.path.exists()
     missing = replace(job, source=replace(job.source, index=tmp_path / "gone"))
-    with pytest.raises(InputError, match=r"gone holds no index: .*fix: "):
+    with pytest.raises(InputError, match=r"gone holds no valid index: .*fix: "):
         resize_shard(missing)
 
 
@@ -116,13 +117,13 @@ def uninterrupted(root: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[
 @pytest.mark.parametrize("pool", [ThreadPoolExecutor, ProcessPoolExecutor])
 @pytest.mark.parametrize("workers", [2, 3])
 def test_any_number_of_workers_writes_the_same_bytes(
-    root: Path, tmp_path: Path, uninterrupted: dict[str, Any], pool: type[Any], workers: int
+    root: Path, tmp_path: Path, uninterrupted: Manifest, pool: type[Any], workers: int
 ) -> None:
     assert resize_all(root, tmp_path, pool(workers)) == uninterrupted
 
 
 def test_an_interrupted_run_resumes_to_the_same_bytes(
-    root: Path, tmp_path: Path, uninterrupted: dict[str, Any]
+    root: Path, tmp_path: Path, uninterrupted: Manifest
 ) -> None:
     """One shard was finished and one half-written when the first run was killed."""
     first, *_ = make_jobs(root, tmp_path)
@@ -136,7 +137,7 @@ def test_an_interrupted_run_resumes_to_the_same_bytes(
 
 
 def test_a_shard_that_was_moved_away_is_written_again(
-    root: Path, tmp_path: Path, uninterrupted: dict[str, Any]
+    root: Path, tmp_path: Path, uninterrupted: Manifest
 ) -> None:
     """A run was killed while it moved its results to data/."""
     for job in make_jobs(root, tmp_path):
@@ -160,10 +161,8 @@ def test_a_split_without_readable_images_is_rejected(tmp_path: Path) -> None:
         join_shards(work / "shards/train", train_rows(jobs), jobs)
 
 
-def test_every_odd_file_is_listed(
-    root: Path, tmp_path: Path, uninterrupted: dict[str, Any]
-) -> None:
-    odd = {(entry["archive"], entry["name"], entry["done"]) for entry in uninterrupted["odd"]}
+def test_every_odd_file_is_listed(root: Path, tmp_path: Path, uninterrupted: Manifest) -> None:
+    odd = {(file.archive, file.name, file.done) for file in uninterrupted.odd}
     assert odd == {
         ("train/cat", "2.jpg", "kept"),
         ("train/dog", "2.jpg", "kept"),
@@ -172,8 +171,8 @@ def test_every_odd_file_is_listed(
     assert summary(uninterrupted).startswith("11 images in 4 shards")
     resize_all(root, tmp_path, ThreadPoolExecutor(1))
     shards = Shards(tmp_path / "shards/train")
-    (skipped,) = [entry for entry in uninterrupted["odd"] if entry["done"] == "skipped"]
-    assert shards.labels[skipped["record"]] == -1
+    (skipped,) = [file for file in uninterrupted.odd if file.done == "skipped"]
+    assert shards.labels[skipped.record] == -1
     assert len(shards) == 11
 
 
@@ -193,7 +192,7 @@ def test_a_disk_that_is_too_small_is_reported_before_any_work(
 
 @pytest.mark.parametrize("limit", [300_000, 1_000_000])
 def test_a_disk_that_fills_up_leaves_no_partial_shard(
-    root: Path, tmp_path: Path, uninterrupted: dict[str, Any], limit: int
+    root: Path, tmp_path: Path, uninterrupted: Manifest, limit: int
 ) -> None:
     """A limit on file sizes simulates the full disk; then there is space again."""
     jobs = make_jobs(root, tmp_path)
@@ -208,7 +207,7 @@ def test_a_disk_that_fills_up_leaves_no_partial_shard(
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     finished = {path.stem for path in (tmp_path / "shards/train").iterdir()}
     if limit < 600_000:  # three records of 196 KB do not fit
-        assert "free the disk, run again" in result.stderr
+        assert "free disk space, rerun" in result.stderr
         assert finished == set()
     else:
         assert (result.returncode, len(finished)) == (0, 4)
