@@ -1,6 +1,6 @@
-# make repro · make test · make torture · make check: each first makes the environment, .venv, from
+# make repro · make test · make torture · make check: each first creates the environment .venv from
 # requirements.lock; make bench: .venv-bench, from benchmarks/requirements.lock.
-# `make lock` writes the locks anew from pyproject.toml.
+# `make lock` renews the lock files from pyproject.toml.
 VENV := .venv
 BENCH := .venv-bench
 UV := $(or $(shell command -v uv),.uv/bin/uv)
@@ -15,7 +15,7 @@ repro: $(VENV)/made
 test: $(VENV)/made
 	pytest -n auto --dist loadfile --no-loadscope-reorder
 
-torture: $(VENV)/made  # the suite's tests of faults, with counts it has no time for: 50 minutes
+torture: $(VENV)/made  # tests/robustness with large counts: 50 minutes
 	FAULT_POINTS=all pytest -s tests/robustness/test_faults.py tests/robustness/test_load.py
 	DAMAGE=10500 pytest -s tests/robustness/test_damage.py
 	FORGED=3000 pytest -s tests/robustness/test_forged.py

@@ -108,7 +108,7 @@ def _add_speed(row: Row, share: float, seconds: npt.NDArray[np.float64], images:
 
 
 def write(folder: Path, photos: list[bytes], count: int) -> None:
-    """So many records in shards, on disk and in no cache: the photos again and again."""
+    """Write shards of `count` records, which repeat the photos, and sync them to disk."""
     pictures = [ways.ours()(photo) for photo in pick_evenly(photos, 100)]
     shards: list[WrittenShard] = []
     for first in range(0, count, RECORDS_A_SHARD):

@@ -62,11 +62,11 @@ def test_every_artifact_is_there(checkout: Checkout) -> None:
         assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2"]
 
 
-def test_the_odd_files_are_in_the_ledger(checkout: Checkout) -> None:
+def test_odd_files_are_listed_in_the_manifest(checkout: Checkout) -> None:
     manifest = json.loads((checkout.folder / "data/shards/train/manifest.json").read_text())
-    told = " ".join(entry["what"] for entry in manifest["odd"])
+    reasons = " ".join(entry["what"] for entry in manifest["odd"])
     for kind in ("CMYK", "mode L", "PNG", "gzip", "EXIF orientation 6", "truncated"):
-        assert kind in told
+        assert kind in reasons
     assert [entry["done"] for entry in manifest["odd"]].count("skipped") == 1
 
 

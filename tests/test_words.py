@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 WORDS = Path(__file__).with_name("words.txt")
 PLACES = ("src", "stages", "conf", "tests", "benchmarks", "experiments", "docs")
 FILES = ("README.md", "SECURITY.md", "dvc.yaml", "Makefile")
-CODE = {".py", ".yaml", ".yml", ".c", ".html", ".css", ".js", ".j2"}
+CODE = {".py", ".jinja", ".yaml", ".yml", ".c", ".html", ".css", ".js", ".j2"}
 TEXT = CODE | {".md", ".txt"}
 
 

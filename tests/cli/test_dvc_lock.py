@@ -174,7 +174,7 @@ def test_shards_are_not_read_but_their_manifests_are(root: Path) -> None:
 def test_outputs_newer_than_the_lock_are_notes(
     root: Path, path: str, text: str, reason: str
 ) -> None:
-    """A stage run by hand rightly writes other files; equal files still count as compared."""
+    """A stage run by hand may write other files; equal files still count as compared."""
     (root / path).write_text(text)
     assert compare(root) == ([], [])
     replace(root / "data/index/train.npy")

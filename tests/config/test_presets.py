@@ -18,13 +18,13 @@ from presets import preset
 
 def net_of(name: str, width_divisor: int | None = None) -> tuple[AlexNet, dict[str, Any]]:
     """Return the initialised net of conf/model/<name>.yaml, and the values of the file."""
-    told = preset("model", name)
-    values = {key: value for key, value in told.items() if not key.startswith("init")}
+    settings = preset("model", name)
+    values = {key: value for key, value in settings.items() if not key.startswith("init")}
     if width_divisor:
         values["width_divisor"] = width_divisor
     net = AlexNet(NetConfig.from_mapping({"classes": 1000} | values))
-    initialise(net, 0, told["init_std"], told["init_bias"])
-    return net, told
+    initialise(net, 0, settings["init_std"], settings["init_bias"])
+    return net, settings
 
 
 def outputs(net: AlexNet, x: Tensor, *names: str) -> list[Tensor]:
@@ -52,9 +52,9 @@ def outputs(net: AlexNet, x: Tensor, *names: str) -> list[Tensor]:
     ],
 )
 def test_numbers_of_parameters_and_neurons(name: str, parameters: int, neurons: int) -> None:
-    net, told = net_of(name)
+    net, settings = net_of(name)
     assert sum(p.numel() for p in net.parameters()) == parameters
-    side = told["crop"]
+    side = settings["crop"]
     outs = outputs(net, torch.zeros(1, 3, side, side), *layers_of(net))
     assert sum(out.numel() for out in outs) == neurons
 
@@ -84,8 +84,8 @@ def test_layer1_order_as_in_the_text_and_in_the_2012_code() -> None:
     """Text: rectifier, normalisation, pool. 2012 code: normalisation, pool, rectifier."""
     x = 50 * torch.randn(2, 3, 224, 224)
     for name in ("paper", "original"):
-        net, told = net_of(name, 8)
-        constants = {key: told["lrn"][key] for key in ("k", "n", "alpha", "beta")}
+        net, settings = net_of(name, 8)
+        constants = {key: settings["lrn"][key] for key in ("k", "n", "alpha", "beta")}
         (a,) = outputs(net, x, "conv1")
         if name == "paper":
             expected = F.max_pool2d(lrn(F.relu(a), **constants), 3, 2)
@@ -97,8 +97,8 @@ def test_layer1_order_as_in_the_text_and_in_the_2012_code() -> None:
 def test_only_caffe_normalises_across_towers() -> None:
     x = 50 * torch.randn(1, 3, 227, 227)
     for name, reaches in (("paper", False), ("caffe", True)):
-        net, told = net_of(name, 2)  # 48 maps, 24 a tower
-        side = told["crop"]
+        net, settings = net_of(name, 2)  # 48 maps, 24 a tower
+        side = settings["crop"]
         before = after_first(net, x[:, :, :side, :side])
         with torch.no_grad():
             net.conv1.weight[24:] *= 2000  # only the second tower
@@ -164,11 +164,11 @@ def test_padding_and_crop() -> None:
 
 def test_initial_values_of_each_preset() -> None:
     for name in ("original", "caffe"):  # for the paper's see tests/model/test_paper.py
-        net, told = net_of(name)
+        net, settings = net_of(name)
         for layer, module in layers_of(net).items():
             std = float(module.weight.detach().std())
-            assert std == pytest.approx(told["init_std"][layer], rel=0.05), (name, layer)
-            assert (module.bias == told["init_bias"][layer]).all(), (name, layer)
+            assert std == pytest.approx(settings["init_std"][layer], rel=0.05), (name, layer)
+            assert (module.bias == settings["init_bias"][layer]).all(), (name, layer)
 
 
 def test_maps_that_the_towers_cannot_share_are_rejected() -> None:

@@ -528,10 +528,7 @@ def test_deeply_nested_json_is_rejected(copy: Path) -> None:
 def test_nothing_is_taken_from_a_forged_checkpoint(
     run: Path, copy: Path, edit: Callable[[dict[str, Any]], Any]
 ) -> None:
-    """Not its weights either: a run goes on from the one before, or begins, as if it had none."""
-    newest, before = (copy / CHECKPOINTS / name for name in (NEWEST, PREVIOUS))
-    tensors, state = load_tensors(newest)
-    """Not even its weights: training resumes from the previous one, or starts anew without one."""
+    """Not even its weights: training resumes from the previous one, or from scratch without one."""
     newest, before = (copy / CHECKPOINTS / name for name in (NEWEST, PREVIOUS))
     tensors, state = load_tensors(newest)
     edit(state)

@@ -11,7 +11,7 @@ from alexnet.dataset.index import FileEntry
 from alexnet.runtime.errors import InputError
 
 DOWNLOAD = "download it again"
-EXTENDED_HEADERS = (  # members that are no file, but hold a long name or more about the next member
+EXTENDED_HEADERS = (  # not files: they hold a long name or other data of the next member
     *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
     *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
 )

@@ -57,7 +57,7 @@ def write_submission(path: Path, ensemble: Sequence[EnsembleMember], images: Pat
     The images of a tar or folder are sorted by name.
 
     Averages the probabilities of the ensemble. The line of an unreadable image holds zeros, which
-    are no class; the problems of these images are returned. Raises InputError if there are no
+    stand for no class; the problems of these images are returned. Raises InputError if there are no
     images, or the classes are not ILSVRC's.
     """
     ids = np.array([synset.devkit_id for synset in ensemble[0].description.synsets])

@@ -60,7 +60,7 @@ class TrainingSet:
     def load(
         cls, shards: Shards, moments: Moments, recipe: Recipe, seed: int, device: torch.device
     ) -> "TrainingSet":
-        """Move the mean to `device`; shuffle the labels if the recipe says so."""
+        """Move the mean to `device`; with recipe.shuffled_labels, shuffle the labels."""
         labels = record_labels(shards)
         if recipe.shuffled_labels:
             generator = torch.Generator().manual_seed(seed)
