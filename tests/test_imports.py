@@ -35,7 +35,7 @@ STAGES = {
     "index": {"PIL", "hydra"},  # scipy only when a miniature is generated
     "resize": {"PIL", "hydra", "lmdb"},
     "moments": {"PIL", "hydra"},
-    "report": {"PIL", "hydra", "matplotlib", "jinja2", "safetensors", "torch"},
+    "report": {"PIL", "hydra", "matplotlib", "jinja2", "safetensors"},
 }
 UNCHANGED = """
 import os, pkgutil, signal, threading, torch, alexnet

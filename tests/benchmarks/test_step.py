@@ -8,6 +8,7 @@ from benchmarks import layers, lrn, step
 from benchmarks.table import Row
 
 from alexnet.model.alexnet import AlexNet
+from alexnet.model.net_config import NetConfig
 
 
 def number(text: str) -> float:
@@ -18,7 +19,7 @@ def number(text: str) -> float:
 
 
 def test_plain_net_equals_ours() -> None:
-    ours, plain = AlexNet(dropout=0.0), step.Plain(dropout=0.0)
+    ours, plain = AlexNet(NetConfig(dropout=0.0)), step.Plain(dropout=0.0)
     plain.load_state_dict(ours.state_dict())
     x = 60 * torch.randn(2, 3, 224, 224)
     logits = [net(x) for net in (ours, plain)]
@@ -86,7 +87,7 @@ def share(row: Row) -> float:
 
 def test_operations_of_the_net() -> None:
     """4.136 GFLOP per image: 724.4 million products forward, and per gradient."""
-    flop = {part.name: part.flop for part in layers.layers(AlexNet(), bf16=False)}
+    flop = {part.name: part.flop for part in layers.layers(AlexNet(NetConfig()), bf16=False)}
     products = {name: count / (4e6 if name == "conv1" else 6e6) for name, count in flop.items()}
     expected = {"conv1": 105.4, "conv2": 223.9, "conv3": 149.5, "conv4": 112.1, "conv5": 74.8}
     expected |= {"fc6": 37.7, "fc7": 16.8, "fc8": 4.1}

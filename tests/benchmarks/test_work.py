@@ -31,5 +31,5 @@ def test_scaling_writes_a_readable_split(photos: list[bytes], tmp_path: Path) ->
     with ThreadPoolExecutor(1) as pool:
         shards = Shards(scaling.run_resize(tmp_path / "output", table, pool))
     assert len(shards) == 20
-    assert len(shards.manifest["shards"]) > 1
+    assert len(shards.manifest.shards) > 1
     assert (shards.read(0) == shards.read(3)).all()  # three photos, repeated
