@@ -1,6 +1,8 @@
 """Resampling compared with its definition in float64."""
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ from cykooz_resizer import CpuExtensions, Resizer
 from PIL import Image
 
 from alexnet.resize import resample as resample_module
+from alexnet.resize.decode import decode_image
 from alexnet.resize.resample import Pixels, resize_and_crop
 from pictures import (
     equal,
@@ -72,6 +75,19 @@ def test_bicubic_matches_its_definition(
     pixels, expected = resize(image), reference(image)
     assert largest_difference(pixels, expected) < 1.2  # rounded in both directions
     assert psnr(pixels, expected) >= 55
+
+
+@pytest.mark.skipif("ALEXNET_PHOTOS" not in os.environ, reason="ALEXNET_PHOTOS names no folder")
+@pytest.mark.slow
+def test_real_photos_are_resampled_as_defined() -> None:
+    """JPEG photos below the folder ALEXNET_PHOTOS, every twentieth."""
+    paths = sorted(Path(os.environ["ALEXNET_PHOTOS"]).rglob("*.[jJ]*[gG]"))[::20]
+    assert paths, "no JPEG photo in ALEXNET_PHOTOS"
+    for path in paths:
+        pixels, _ = decode_image(path.read_bytes(), apply_exif=False, suffix=path.suffix)
+        resized, expected = resize_and_crop(pixels, 256, "bicubic"), reference(pixels)
+        assert largest_difference(resized, expected) < 1.2, path
+        assert psnr(resized, expected) >= 55, path
 
 
 @pytest.mark.parametrize("size", [(512, 512), (1024, 768), (300, 500), (257, 400), (1000, 701)])

@@ -57,7 +57,7 @@ def check_splits(pool: Executor, data: Path, index: Index) -> Iterator[str]:
 
 
 def check_shard(folder: Path, n: int) -> ShardCheck:
-    """Check a shard's SHA-256 and, if it is wrong, each record's checksum."""
+    """Check a shard's SHA-256 and each record's checksum, then sum its pixels."""
     problems = list(Shards(folder).find_damage(n))
     return ShardCheck(problems, None if problems else sum_shard(folder, n))
 

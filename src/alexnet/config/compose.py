@@ -98,7 +98,7 @@ def _check_file(path: Path) -> dict[str, Any]:
     """Return the content of a YAML file of conf/. Raises InputError if it is invalid.
 
     A file may set nothing of Hydra itself (which could call any function), and inherit only from
-    files beside it. The command line may: whoever types it can run any program anyway.
+    files beside it. The command line may: the person who types it can run any program anyway.
     """
     try:
         text = _bounded_text(path)

@@ -76,6 +76,19 @@ class Shards:
 
         A record's checksum is verified on the first visit. Raises InputError with shard and record.
         """
+        stored = self._stored(record)
+        try:
+            if self._is_jpeg:
+                return _decode(stored)
+            return np.frombuffer(stored, np.uint8).reshape(SIDE, SIDE, 3)
+        except ValueError:
+            self._verified[record] = False
+            path, pixels = self._path(int(self._shards_of(record))), self.manifest.pixels
+            what = f"{path}: record {record} is not {pixels} pixels of {SIDE}×{SIDE}"
+            raise InputError(what, resize_command(self.folder / "manifest.json")) from None
+
+    def _stored(self, record: int) -> memoryview:
+        """Return a record's bytes in the mapped file, verified on the first visit."""
         shard = int(self._shards_of(record))
         mapped = self._map(shard)
         offset, size, checksum = self._table[record].tolist()
@@ -87,14 +100,7 @@ class Shards:
             if xxhash.xxh3_64_intdigest(stored) != checksum:
                 raise InputError(f"{path}: record {record} is damaged", resize_command(path))
             self._verified[record] = True
-        try:
-            if self._is_jpeg:
-                return _decode(stored)
-            return np.frombuffer(stored, np.uint8).reshape(SIDE, SIDE, 3)
-        except ValueError:
-            self._verified[record] = False
-            what = f"{path}: record {record} is not {self.manifest.pixels} pixels of {SIDE}×{SIDE}"
-            raise InputError(what, resize_command(self.folder / "manifest.json")) from None
+        return stored
 
     def gather(self, records: Integers, tops: Integers, lefts: Integers, into: Pixels) -> None:
         """Copy a square crop of each record to `into`, (n, side, side, 3) uint8.
@@ -138,26 +144,35 @@ class Shards:
             self._maps[shard].madvise(mmap.MADV_WILLNEED, start, length)
 
     def find_damage(self, shard: int) -> Iterator[str]:
-        """Re-read a whole shard and yield a line for each damaged part, then the fix."""
+        """Re-read a whole shard and yield a line for each damaged part, then the fix.
+
+        Compares the file with its SHA-256 and each record with its checksum in records.npy.
+        """
         path, entry = self._path(shard), self.manifest.shards[shard]
         try:
             with open_shard(path, entry) as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
-            if digest == entry.sha256:
-                return
         except (OSError, InputError) as error:
-            yield _without_fix(error)
+            problems = [_without_fix(error)]
         else:
-            records = list(self._damaged_records(shard))
-            yield from records or [f"{path} was changed, but none of its records"]
-        yield f"{path}: fix: {resize_command(path)}"
+            try:
+                self._map(shard)
+            except InputError as error:  # records.npy is invalid, and has its own fix
+                yield str(error)
+                return
+            problems = list(self._damaged_records(shard))
+            if digest != entry.sha256 and not problems:
+                problems = [f"{path} was changed, but none of its records"]
+        if problems:
+            yield from problems
+            yield f"{path}: fix: {resize_command(path)}"
 
     def _damaged_records(self, shard: int) -> Iterator[str]:
         records = self.records_in(shard)
         self._verified[records] = False
         for record in records.tolist():
             try:
-                self.read(record)
+                self._stored(record)
             except InputError as error:
                 yield _without_fix(error)
 
