@@ -2,12 +2,13 @@
 
 import os
 import sys
-from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
 
 from alexnet.dataset.shards import Shards
+from alexnet.miniature import generate
 from alexnet.runtime.processes import keep_freed_memory
 from checkout import Checkout
 from images import Images, random_images, write_split
@@ -20,8 +21,6 @@ keep_freed_memory()  # as in every process that trains
 
 LONGEST = ["sweeps", "torchrun", "pipeline", "interrupted", "commands", "sharing"]  # run first
 
-MakeSplit = Callable[..., Shards]
-
 
 @pytest.fixture(scope="session")
 def images() -> Images:
@@ -33,6 +32,14 @@ def split(tmp_path_factory: pytest.TempPathFactory, images: Images) -> Shards:
     """Return a split of 20 noise images with labels 0–4, in shards of 8."""
     folder = tmp_path_factory.mktemp("shards") / "train"
     return write_split(folder, images, [n % 5 for n in range(20)])
+
+
+@pytest.fixture(scope="session")
+def miniature(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four classes of 3 training and 2 validation images, as downloaded."""
+    folder = tmp_path_factory.mktemp("raw") / "ilsvrc"
+    generate.write_miniature(folder, seed=3, train_per_class=3, val_per_class=2, classes=4)
+    return folder
 
 
 @pytest.fixture(scope="module")

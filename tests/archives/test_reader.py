@@ -12,26 +12,18 @@ from alexnet.archives.reader import check_unchanged, list_folder, read_image
 from alexnet.dataset.index import ROW, Index
 from alexnet.index.ilsvrc import TRAIN_TAR
 from alexnet.index.layouts import read_index
-from alexnet.miniature import generate
 from alexnet.runtime.errors import InputError
 from raw_layouts import write_files
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("raw") / "ilsvrc"
-    generate.write_miniature(folder, seed=3, train_per_class=3, val_per_class=2, classes=4)
-    return folder
+def index(miniature: Path) -> Index:
+    return read_index(miniature, "archives", 1, 0.5)
 
 
-@pytest.fixture(scope="module")
-def index(root: Path) -> Index:
-    return read_index(root, "archives", 1, 0.5)
-
-
-def test_every_row_reads_its_own_file(root: Path, index: Index) -> None:
+def test_every_row_reads_its_own_file(miniature: Path, index: Index) -> None:
     files = {}
-    with tarfile.open(root / TRAIN_TAR) as outer:
+    with tarfile.open(miniature / TRAIN_TAR) as outer:
         for synset in outer:
             inner_bytes = outer.extractfile(synset).read()  # type: ignore[union-attr]
             with tarfile.open(fileobj=io.BytesIO(inner_bytes)) as inner:
@@ -39,13 +31,15 @@ def test_every_row_reads_its_own_file(root: Path, index: Index) -> None:
     rows = index.splits["train"]
     assert sorted(bytes(row["name"]).decode() for row in rows) == sorted(files)
     for row in rows:
-        assert read_image(root, index.archives, row) == files[bytes(row["name"]).decode()]
+        assert read_image(miniature, index.archives, row) == files[bytes(row["name"]).decode()]
 
 
-def test_a_changed_or_missing_archive_is_rejected(root: Path, tmp_path: Path, index: Index) -> None:
-    check_unchanged(root, index.archives)
+def test_a_changed_or_missing_archive_is_rejected(
+    miniature: Path, tmp_path: Path, index: Index
+) -> None:
+    check_unchanged(miniature, index.archives)
     copy = tmp_path / "raw"
-    shutil.copytree(root, copy)
+    shutil.copytree(miniature, copy)
     size = (copy / TRAIN_TAR).stat().st_size
     with (copy / TRAIN_TAR).open("ab") as file:
         file.write(b"more")
@@ -58,9 +52,9 @@ def test_a_changed_or_missing_archive_is_rejected(root: Path, tmp_path: Path, in
 
 
 @pytest.mark.parametrize("path", ["no\0file.tar", "a" * 300, "ILSVRC2012_img_train.tar/a"])
-def test_an_impossible_path_counts_as_a_missing_archive(root: Path, path: str) -> None:
+def test_an_impossible_path_counts_as_a_missing_archive(miniature: Path, path: str) -> None:
     with pytest.raises(InputError, match="is missing"):
-        check_unchanged(root, [(path, 1)])
+        check_unchanged(miniature, [(path, 1)])
 
 
 @pytest.mark.parametrize(
@@ -72,23 +66,23 @@ def test_an_impossible_path_counts_as_a_missing_archive(root: Path, path: str) -
     ],
 )
 def test_a_row_outside_of_all_archives_is_rejected(
-    root: Path, index: Index, field: str, value: int
+    miniature: Path, index: Index, field: str, value: int
 ) -> None:
     row = index.splits["train"][0].copy()
-    read_image(root, index.archives, row)
+    read_image(miniature, index.archives, row)
     row[field] = value
     message = r"(does not contain|in archive).*; fix: dvc repro -f index"
     with pytest.raises(InputError, match=message):
-        read_image(root, index.archives, row)
+        read_image(miniature, index.archives, row)
 
 
 def test_an_invalid_file_name_is_rejected(tmp_path: Path) -> None:
-    root = write_files(tmp_path, {f"{split}/a/1.jpg": b"1" for split in ("train", "val")})
-    index = read_index(root, "folder", 0, 0.5)
+    miniature = write_files(tmp_path, {f"{split}/a/1.jpg": b"1" for split in ("train", "val")})
+    index = read_index(miniature, "folder", 0, 0.5)
     row = index.splits["train"][0].copy()
     row["name"] = b"a\0b.jpg"
     with pytest.raises(InputError, match="null byte; fix: dvc repro -f index"):
-        read_image(root, index.archives, row)
+        read_image(miniature, index.archives, row)
 
 
 def test_a_record_that_is_not_three_planes_is_rejected(tmp_path: Path) -> None:

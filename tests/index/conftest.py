@@ -1,4 +1,4 @@
-"""One miniature of ILSVRC-2012, whole and in parts, to be arranged in every layout."""
+"""The parts of the miniature, to be arranged in every layout."""
 
 from pathlib import Path
 
@@ -6,16 +6,7 @@ import pytest
 
 from alexnet.index import completeness, synsets
 from alexnet.index.ilsvrc import DEVKIT, TRAIN_TAR, VAL_TAR
-from alexnet.miniature import generate
 from raw_layouts import WNIDS, Content, Files, unpack_tar
-
-
-@pytest.fixture(scope="session")
-def miniature(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four classes of 3 training and 2 validation images, as downloaded."""
-    folder = tmp_path_factory.mktemp("raw") / "ilsvrc"
-    generate.write_miniature(folder, seed=3, train_per_class=3, val_per_class=2, classes=4)
-    return folder
 
 
 @pytest.fixture(scope="session")
