@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from alexnet.train.checkpoint import PREVIOUS
 from checkout import Checkout
 
 LONG_ENOUGH = ["-S", "conf/recipe/quick.yaml:epochs=20", "evaluate"]  # to kill it in time
@@ -29,7 +30,7 @@ def test_a_killed_queue_resumes_when_queued_again(checkout: Checkout) -> None:
     killed = queue(checkout)
     start_workers(checkout)
     wait_for(lambda: all(f"{name} Running" in queued(checkout) for name in killed))
-    wait_for(lambda: [*checkout.folder.glob(".scratch/train/*/before.safetensors")])
+    wait_for(lambda: [*checkout.folder.glob(f".scratch/train/*/{PREVIOUS}")])
     for number in (signal.SIGSTOP, signal.SIGKILL):  # so that none reacts to the end of another
         for process in processes_in(checkout.folder):
             with suppress(ProcessLookupError):
